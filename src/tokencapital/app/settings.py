@@ -1,0 +1,120 @@
+"""Settings: one frozen object, read once from `tokencapital.toml`, handed down."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Json, Mode
+from tokencapital.core.errors import SettingsError
+from tokencapital.meter.assumptions import Assumptions
+from tokencapital.meter.prices import Price
+
+DEFAULT_FILE = Path("tokencapital.toml")
+DEFAULT_STORE = "tokencapital.sqlite"
+
+
+class GeneralistKind(StrEnum):
+    """Which generalist is asked."""
+
+    NONE = "none"
+    EMBEDDED = "embedded"
+    HTTP = "http"
+
+
+class GeneralistSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The generalist. `url` and `model` belong to `http`; its key is read from the variable `key_env`."""
+
+    kind: GeneralistKind = GeneralistKind.NONE
+    url: str | None = None
+    model: str = "default"
+    key_env: str | None = None
+    timeout_s: float = 60.0
+    concurrency: int = 8
+
+    def __post_init__(self) -> None:
+        if self.kind is GeneralistKind.HTTP and not self.url:
+            raise ValueError("a generalist of kind `http` needs a `url`, as in http://127.0.0.1:11434/v1")
+
+    @property
+    def key(self) -> str | None:
+        """The endpoint's key; None: none is needed. Raises SettingsError where its variable is empty."""
+        if self.key_env is None:
+            return None
+        key = os.environ.get(self.key_env)
+        if not key:
+            raise SettingsError(f"the variable {self.key_env} is not set", remedy="Export the endpoint's key in it.")
+        return key
+
+
+class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people want from a capability; see `Goal`."""
+
+    purpose: str
+    owner: str
+    metric: str = "right answers"
+    tolerance: float = 0.05
+    limit_usd: Decimal | None = None
+    limit_minutes: float | None = None
+    expires_at: datetime | None = None
+
+
+class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One capability. A mode above `observe` needs the name of whoever raised it, in `mode_by`."""
+
+    contract: ContractKind
+    labels: tuple[str, ...] = ()
+    schema: dict[str, Json] | None = None
+    instructions: str = ""
+    mode: Mode = Mode.OBSERVE
+    mode_by: str = ""
+    goal: GoalSettings | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not Mode.OBSERVE and not self.mode_by:
+            raise ValueError(f"mode `{self.mode}` needs `mode_by`: the name of the person who raised it")
+
+    def capability(self, name: str) -> Capability:
+        """The capability under its name."""
+        contract = Contract(kind=self.contract, labels=self.labels, schema=self.schema)
+        return Capability(name=name, contract=contract, mode=self.mode, instructions=self.instructions)
+
+    def live_goal(self, name: str) -> Goal | None:
+        """The goal under the capability's name; None: the loop spends nothing on it."""
+        return None if self.goal is None else Goal(capability=name, **msgspec.structs.asdict(self.goal))
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that an installation declares. Every part has a default that works on one machine offline."""
+
+    store: str = DEFAULT_STORE
+    generalist: GeneralistSettings = GeneralistSettings()
+    assumptions: Assumptions = Assumptions()
+    prices: Mapping[str, Price] = {}
+    capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)
+    seed: int = 0
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The settings in the file; the defaults where `path` is None and there is no `tokencapital.toml` here.
+
+    Raises SettingsError with the place and the reason for a file that is missing, broken or misspelt.
+    """
+    if path is None and not DEFAULT_FILE.exists():
+        return Settings()
+    path = path or DEFAULT_FILE
+    try:
+        declared = tomllib.loads(path.read_text("utf-8"))
+        return msgspec.convert(declared, Settings, strict=False)
+    except OSError as error:
+        raise SettingsError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise SettingsError(str(error), where=str(path), remedy="See docs/reference/settings.md.") from error

@@ -1,0 +1,101 @@
+"""What a company wants done, and one unit of that work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+Json = Any
+"""Whatever JSON can hold."""
+
+Value = str | dict[str, Json] | None
+"""An answer's content: a label, an object of fields, or text. None: there is no answer."""
+
+
+class ContractKind(StrEnum):
+    """The shape of the answers that a capability gives."""
+
+    LABEL = "label"
+    FIELDS = "fields"
+    TEXT = "text"
+    TOOLS = "tools"
+
+
+class Contract(Struct, frozen=True, kw_only=True):
+    """The shape of a capability's answers.
+
+    `labels` are those that its goal declared; empty: labels are learned from judgments. `schema` is
+    the JSON schema of a `fields` object; None: its fields are learned from judgments.
+    """
+
+    kind: ContractKind
+    labels: tuple[str, ...] = ()
+    schema: dict[str, Json] | None = None
+
+
+class Mode(StrEnum):
+    """What becomes of the answers of a capability, most careful first."""
+
+    OBSERVE = "observe"
+    SHADOW = "shadow"
+    SUGGEST = "suggest"
+    ANSWER = "answer"
+
+
+class Capability(Struct, frozen=True, kw_only=True):
+    """One kind of work that the company wants done and owns."""
+
+    name: str
+    contract: Contract
+    mode: Mode = Mode.OBSERVE
+    instructions: str = ""
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """What people want from a capability. Without a live goal the loop spends nothing on it: it is idle.
+
+    `tolerance` is the share of wrong answers that the owner accepts among those given without a
+    person. The limits are per goal; None: no limit was set.
+    """
+
+    capability: str
+    purpose: str
+    owner: str
+    metric: str
+    tolerance: float
+    limit_usd: Decimal | None = None
+    limit_minutes: float | None = None
+    expires_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether the loop may spend on this goal at the time `now`."""
+        return self.expires_at is None or now < self.expires_at
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
+    """One message in the shape of OpenAI's chat API."""
+
+    role: str
+    content: str = ""
+    name: str | None = None
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """One unit of work: what came in, kept apart from any prompt.
+
+    `group` is the entity (customer, thread, dialogue) that the case belongs to, `key` the business
+    key by which outcomes find it.
+    """
+
+    id: str
+    capability: str
+    group: str
+    at: datetime
+    messages: tuple[Message, ...]
+    context: Mapping[str, Json] = {}
+    key: str = ""

@@ -1,0 +1,110 @@
+"""What can go wrong, as one tree.
+
+TokenCapitalError
+├── InputError              what a caller or a file gave cannot be used
+│   ├── UnknownCapability
+│   ├── ContractViolation   an answer does not fit its capability's contract
+│   └── MalformedLine       one line of a file; the rest is loaded
+├── SettingsError           a setting, an option or an extra is missing or wrong
+├── StoreError
+│   ├── StoreUnavailable    cannot be opened, reached or written
+│   └── StoreConflict       the fact is there already, or was decided otherwise
+├── ModelError              a generalist or embedder gave nothing usable
+│   ├── ModelTimeout
+│   ├── ModelUnavailable
+│   └── ModelGarbage        it answered, but not what was asked for
+├── EvaluationError
+│   ├── LineageError        scoring would leak: the case's group is in the lineage
+│   └── ScorerError         a scorer failed; a failure is never a score
+├── GateError               a release cannot be decided on, made or undone
+└── LedgerError             a transaction does not balance or may not be booked
+"""
+
+from __future__ import annotations
+
+
+class TokenCapitalError(Exception):
+    """Base of every error that is raised on purpose.
+
+    `what` says what happened, `where` names the file, line, record or address (None: the place is
+    plain from `what`), and `remedy` says what the reader can do about it (None: nothing is known).
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f" {self.remedy}" if self.remedy else ""
+        return f"{place}{self.what}{advice}"
+
+
+class InputError(TokenCapitalError):
+    """What a caller or a file gave cannot be used."""
+
+
+class UnknownCapability(InputError):
+    """No capability has this name."""
+
+
+class ContractViolation(InputError):
+    """An answer does not fit the contract of its capability."""
+
+
+class MalformedLine(InputError):
+    """One line of a file could not be read; the others could."""
+
+
+class SettingsError(TokenCapitalError):
+    """A setting, an option or an optional package is missing or wrong."""
+
+
+class StoreError(TokenCapitalError):
+    """The store did not do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened, reached or written."""
+
+
+class StoreConflict(StoreError):
+    """The store holds the opposite of what should be written."""
+
+
+class ModelError(TokenCapitalError):
+    """A generalist or an embedder gave nothing usable."""
+
+
+class ModelTimeout(ModelError):
+    """No answer within the time allowed."""
+
+
+class ModelUnavailable(ModelError):
+    """The model could not be reached, loaded or was refused."""
+
+
+class ModelGarbage(ModelError):
+    """The model answered, but not in the shape that was asked for."""
+
+
+class EvaluationError(TokenCapitalError):
+    """An evaluation could not be carried out."""
+
+
+class LineageError(EvaluationError):
+    """Scoring would leak: the group of a case is in the lineage of what is scored."""
+
+
+class ScorerError(EvaluationError):
+    """A scorer failed. A failure is never a score."""
+
+
+class GateError(TokenCapitalError):
+    """A release cannot be decided on, made or undone."""
+
+
+class LedgerError(TokenCapitalError):
+    """A transaction does not balance, or an account or commodity does not exist."""

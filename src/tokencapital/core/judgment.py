@@ -1,0 +1,87 @@
+"""What people and the business said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tokencapital.core.case import Case, Value
+
+
+class Verdict(StrEnum):
+    """What a person said of an answer. Only the first two carry an answer and can teach."""
+
+    RIGHT = "right"
+    CORRECTED = "corrected"
+    CANNOT_TELL = "cannot_tell"
+    NOT_MY_FIELD = "not_my_field"
+
+
+class DrawKind(StrEnum):
+    """How a case came before a person."""
+
+    UNIFORM = "uniform"
+    ACTIVE = "active"
+    VOLUNTEERED = "volunteered"
+
+
+class Draw(Struct, frozen=True, kw_only=True):
+    """One case asked of people, with the probability at which it was drawn.
+
+    For `uniform` it is the probability of inclusion among the cases of its split, for `active` that
+    of being picked from the pool as it stood. Volunteered judgments have no draw: None.
+    """
+
+    id: str
+    case: str
+    capability: str
+    kind: DrawKind
+    probability: float | None
+    at: datetime
+
+
+class Judgment(Struct, frozen=True, kw_only=True):
+    """What a person said of a case. It holds from `valid_from` until `valid_until` (None: open).
+
+    `sequence` is its place in the memory; 0 until the store has taken it. `minutes` is the time it
+    took, None where nobody measured it.
+    """
+
+    id: str
+    case: str
+    capability: str
+    expert: str
+    at: datetime
+    verdict: Verdict
+    answer: Value
+    drawn: DrawKind
+    probability: float | None
+    valid_from: datetime
+    valid_until: datetime | None = None
+    reason: str | None = None
+    minutes: float | None = None
+    sequence: int = 0
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether the judgment may answer and teach at the time `now`."""
+        return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
+
+
+class JudgedCase(Struct, frozen=True):
+    """A case with one judgment of it: what memory holds and what specialists learn from."""
+
+    case: Case
+    judgment: Judgment
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What the business saw, often late. `value` None: asked for and not yet known."""
+
+    id: str
+    capability: str
+    key: str
+    name: str
+    value: bool | float | None
+    at: datetime

@@ -1,0 +1,130 @@
+"""Runs a policy over tasks: concurrent, resumable, and never paying twice for the same content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.core.answer import Exchange, Stage
+from tokencapital.core.case import Capability
+from tokencapital.core.errors import LineageError
+from tokencapital.core.quantity import Energy, Money, Usage
+from tokencapital.evaluate.scorers import Score, score
+from tokencapital.evaluate.tasks import Task
+from tokencapital.serve.engine import Engine, Parts
+from tokencapital.serve.ports import FixedRelease, Live, NoSink
+from tokencapital.store.evaluations import EvaluationKey, cached, save
+from tokencapital.store.memory import Memory
+
+SCORER = "exact/1"
+_AT_ONCE = 256
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """How one task came out, without what was written in it."""
+
+    case: str
+    group: str
+    stage: Stage
+    source: Stage | None
+    confidence: float | None
+    score: Score
+    usage: Usage
+    cost: Money | None
+    energy: Energy
+    elapsed_s: float
+    asked_generalist: bool
+
+
+class Trial(Struct, frozen=True):
+    """A policy to be run, with the entity groups that it was built from."""
+
+    live: Live
+    lineage_groups: frozenset[str]
+
+
+class Runner:
+    """Runs policies of one capability with the parts of the house, recording nothing as work."""
+
+    def __init__(self, capability: Capability, parts: Parts, memory: Memory) -> None:
+        self._capability = capability
+        self._parts = parts
+        self._memory = memory
+
+    async def run(self, trial: Trial, tasks: Sequence[Task]) -> list[Result]:
+        """One result a task, in the order of the tasks.
+
+        What a generalist was asked for is kept as it comes in, so that a run that was cut off goes on
+        where it stood. Raises LineageError before anything is run where a task's group is in the
+        lineage of the policy.
+        """
+        _refuse_leaks(trial, tasks)
+        engine = Engine(self._capability, self._parts_for(trial.live), self._memory)
+        results: dict[str, Result] = self._known(trial.live, tasks)
+        for chunk in _chunks([task for task in tasks if task.case.id not in results], self._chunk_size):
+            exchanges = await engine.answer_many([task.case for task in chunk])
+            fresh = [self._result(task, exchange) for task, exchange in zip(chunk, exchanges, strict=True)]
+            results.update((result.case, result) for result in fresh)
+            self._keep(trial.live, fresh)
+        return [results[task.case.id] for task in tasks]
+
+    @property
+    def _chunk_size(self) -> int:
+        return _AT_ONCE if self._parts.generalist is None else self._parts.concurrency
+
+    def _parts_for(self, live: Live) -> Parts:
+        return msgspec.structs.replace(self._parts, releases=FixedRelease(live), sink=NoSink())
+
+    def _result(self, task: Task, exchange: Exchange) -> Result:
+        done = exchange.trajectory
+        return Result(
+            case=task.case.id,
+            group=task.group,
+            stage=done.answer.stage,
+            source=done.answer.source,
+            confidence=done.answer.confidence,
+            score=score(self._capability.contract.kind, task.expected, done.answer.value),
+            usage=done.usage,
+            cost=done.cost,
+            energy=done.energy,
+            elapsed_s=done.elapsed_s,
+            asked_generalist=done.generalist is not None,
+        )
+
+    def _known(self, live: Live, tasks: Sequence[Task]) -> dict[str, Result]:
+        if self._parts.generalist is None:
+            return {}
+        found = cached(self._parts.store, self._key(live), [task.case.id for task in tasks])
+        return {case: msgspec.json.decode(body, type=Result) for case, body in found.items()}
+
+    def _keep(self, live: Live, results: Sequence[Result]) -> None:
+        if self._parts.generalist is not None:
+            bodies = {result.case: msgspec.json.encode(result).decode() for result in results}
+            save(self._parts.store, self._key(live), bodies)
+
+    def _key(self, live: Live) -> EvaluationKey:
+        generalist = self._parts.generalist
+        return EvaluationKey(
+            policy=live.policy.hash,
+            memory=live.policy.memory,
+            generalist=generalist.name if generalist else "",
+            seed=self._parts.seed,
+            scorer=SCORER,
+        )
+
+
+def _refuse_leaks(trial: Trial, tasks: Sequence[Task]) -> None:
+    leaked = [task for task in tasks if task.group in trial.lineage_groups]
+    if leaked:
+        raise LineageError(
+            f"{len(leaked)} of {len(tasks)} tasks belong to entities that the policy was built from",
+            where=f"policy {trial.live.policy.hash}, case {leaked[0].case.id}",
+            remedy="Score it on cases that are still sealed.",
+        )
+
+
+def _chunks(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]

@@ -1,0 +1,1 @@
+"""Proposes better policies out of what people judged; never sees a sealed case."""

@@ -1,0 +1,1 @@
+"""What answers use up: dollars with dated prices, joules with a grade, and the two metrics."""

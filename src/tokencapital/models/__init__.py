@@ -1,0 +1,1 @@
+"""What is rented or run: generalists behind `ModelClient`, embedders behind `Embedder`."""

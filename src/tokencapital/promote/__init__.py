@@ -1,0 +1,1 @@
+"""Decides with statistics, makes releases, and undoes them."""

@@ -1,0 +1,90 @@
+"""What is live, read for every request and written by the gate; a rollback is a release of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tokencapital.core.case import Capability
+from tokencapital.core.errors import GateError
+from tokencapital.core.ids import IdSource
+from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
+from tokencapital.models.specialist import Specialist, load_specialist
+from tokencapital.serve.ports import Live
+from tokencapital.store import releases as book
+from tokencapital.store.database import Store
+
+
+class LiveReleases:
+    """The engine's reader of releases: looks up the newest each time, loads a policy once."""
+
+    def __init__(self, store: Store, starting: dict[str, Policy]) -> None:
+        self._store = store
+        self._starting = starting
+        self._loaded: dict[str, Live] = {}
+
+    def live(self, capability: str) -> Live:
+        """The policy that answers now: that of the newest promoted release, or the starting one before."""
+        release = book.live_release(self._store, capability)
+        known = self._loaded.get(capability)
+        if known is None or known.release != (release.id if release else None):
+            known = load_live(self._store, release) if release else Live(self._starting[capability])
+            self._loaded[capability] = known
+        return known
+
+
+def load_live(store: Store, release: Release) -> Live:
+    """The release's policy with its specialist loaded. Raises GateError where the store lacks them."""
+    policy = book.read_policy(store, release.policy)
+    if policy is None:
+        raise GateError("the policy of this release is not in the store", where=release.id)
+    return Live(policy, release.id, load_policy_specialist(store, policy))
+
+
+def load_policy_specialist(store: Store, policy: Policy) -> Specialist | None:
+    """The specialist of a policy; None where it has none. Raises GateError where its artifact is missing."""
+    if policy.specialist is None:
+        return None
+    body = book.load_artifact(store, policy.specialist)
+    if body is None:
+        raise GateError("the specialist's artifact is not in the store", where=policy.specialist)
+    return load_specialist(body)
+
+
+def starting_policy(capability: Capability) -> Policy:
+    """What answers before the first release: instructions alone, no memory but identical inputs."""
+    return Policy(
+        capability=capability.name, contract=capability.contract, instructions=capability.instructions, exemplars=0
+    )
+
+
+def rollback(store: Store, capability: str, by: str, at: datetime, ids: IdSource) -> Release:
+    """The release before the live one is live again, as a new release that says who wanted it.
+
+    Raises GateError where there is nothing to go back to.
+    """
+    live = book.live_release(store, capability)
+    earlier = _before(store, live) if live else None
+    if live is None or earlier is None:
+        raise GateError(
+            f"`{capability}` has no earlier release to go back to",
+            remedy="`tcap releases` lists what was released.",
+        )
+    undone = Release(
+        id=ids.new("rel"),
+        capability=capability,
+        policy=earlier.policy,
+        at=at,
+        lane=Lane.ROLLBACK,
+        decision=Decision.PROMOTED,
+        evidence=Evidence(n=0, reason=f"{live.id} undone; back to the policy of {earlier.id}"),
+        parent=earlier.parent,
+        decided_by=by,
+    )
+    book.append_release(store, undone)
+    return undone
+
+
+def _before(store: Store, live: Release) -> Release | None:
+    """The release that `live` replaced: its parent, or for a rollback the parent of what it went back to."""
+    known = {release.id: release for release in book.releases(store, live.capability)}
+    return known.get(live.parent) if live.parent else None

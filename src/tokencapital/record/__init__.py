@@ -1,0 +1,1 @@
+"""Turns exchanges, recorded work and late outcomes into facts in the store."""

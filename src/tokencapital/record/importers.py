@@ -1,0 +1,187 @@
+"""Recorded work from files: one JSON object a line, plain or compressed with gzip."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.core.case import Case, ContractKind, Json, Message
+from tokencapital.core.errors import InputError, MalformedLine
+from tokencapital.core.judgment import Outcome
+
+STREAM, TEST = "stream", "test"
+LONGEST_LABEL = 80
+MOST_UNREPEATED = 0.02
+_WHITE_SPACE = re.compile(r"\s")
+
+
+class RecordedOutcome(Struct, frozen=True):
+    """What the business saw of a case. `value` None: not known; `at` None: known at once."""
+
+    name: str
+    value: bool | float | None
+    at: datetime | None = None
+
+
+class RecordedCase(Struct, frozen=True, kw_only=True):
+    """One line of a cases file, as design section 10 describes it. Unknown keys are passed over."""
+
+    id: str
+    capability: str
+    group: str
+    at: datetime
+    input: tuple[Message, ...]
+    answer: str | dict[str, Json]
+    split: str = STREAM
+    context: dict[str, Json] = {}
+    expert: str = "unnamed"
+    outcome: RecordedOutcome | None = None
+    valid_until: datetime | None = None
+    origin: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in (STREAM, TEST):
+            raise ValueError(f"`split` is {self.split!r}; it is `stream` or `test`")
+        if not self.input:
+            raise ValueError("`input` has no message")
+        if not self.id or not self.group:
+            raise ValueError("`id` and `group` must not be empty")
+
+    @property
+    def case(self) -> Case:
+        """The case without what people decided; its id is its business key."""
+        return Case(
+            id=self.id,
+            capability=self.capability,
+            group=self.group,
+            at=_utc(self.at),
+            messages=self.input,
+            context=self.context,
+            key=self.id,
+        )
+
+    @property
+    def late_outcome(self) -> Outcome | None:
+        """The outcome as the business would report it; None: there is none in the record."""
+        if self.outcome is None:
+            return None
+        return Outcome(
+            id=f"out_{self.id}",
+            capability=self.capability,
+            key=self.id,
+            name=self.outcome.name,
+            value=self.outcome.value,
+            at=_utc(self.outcome.at or self.at),
+        )
+
+
+class Recording(Struct, frozen=True):
+    """A file of recorded work: what could be read, in the order of the file, and what could not."""
+
+    cases: tuple[RecordedCase, ...]
+    problems: tuple[MalformedLine, ...]
+
+    def of(self, capability: str) -> Recording:
+        """The part of one capability. Raises InputError where there is none."""
+        cases = tuple(case for case in self.cases if case.capability == capability)
+        if not cases:
+            raise InputError(
+                f"no case has the capability `{capability}`",
+                remedy=f"The file has: {', '.join(self.capabilities)}.",
+            )
+        return Recording(cases, self.problems)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The names of the capabilities in the file, in order of appearance."""
+        return tuple(dict.fromkeys(case.capability for case in self.cases))
+
+
+def read_recording(path: Path) -> Recording:
+    """All that the file holds. A line that cannot be read is a problem with its number and its reason.
+
+    Raises InputError where the file is missing, a directory, not text, or holds no case at all.
+    """
+    cases: dict[str, RecordedCase] = {}
+    problems: list[MalformedLine] = []
+    for number, line in _numbered_lines(path):
+        try:
+            case = _read_line(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+            problems.append(MalformedLine(str(error), where=f"{path}:{number}"))
+            continue
+        if case.id in cases:
+            problems.append(MalformedLine(f"the id {case.id!r} was used before", where=f"{path}:{number}"))
+            continue
+        cases[case.id] = case
+    if not cases:
+        first = f" The first problem: {problems[0].what}" if problems else ""
+        raise InputError(
+            f"no case could be read ({len(problems)} malformed lines).{first}",
+            where=str(path),
+            remedy="Each line is one JSON object with at least id, capability, group, at, input and answer.",
+        )
+    return Recording(tuple(cases.values()), tuple(problems))
+
+
+def contract_kind(answers: Sequence[str | dict[str, Json]]) -> ContractKind:
+    """The kind of contract that recorded answers look like.
+
+    Objects are fields. Strings are labels where they are short names (no white space), or short and
+    nearly always used again; otherwise they are text.
+    """
+    texts = [answer for answer in answers if isinstance(answer, str)]
+    if len(texts) < len(answers):
+        return ContractKind.FIELDS
+    if all(text and not _WHITE_SPACE.search(text) for text in texts):
+        return ContractKind.LABEL
+    short = all(len(text) <= LONGEST_LABEL and "\n" not in text for text in texts)
+    once = sum(uses == 1 for uses in Counter(texts).values())
+    return ContractKind.LABEL if short and once <= MOST_UNREPEATED * len(texts) else ContractKind.TEXT
+
+
+_DECODER = msgspec.json.Decoder(RecordedCase)
+
+
+def _read_line(line: bytes) -> RecordedCase:
+    case = _DECODER.decode(line)
+    if case.at.tzinfo is None:
+        raise ValueError("`at` has no time zone; write it in UTC, as in 2026-01-31T09:30:00Z")
+    return case
+
+
+def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with _opened(path) as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except IsADirectoryError:
+        raise InputError("this is a directory", where=str(path), remedy="Give the path of a JSONL file.") from None
+    except FileNotFoundError:
+        raise InputError("there is no such file", where=str(path), remedy="Check the path.") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"the compressed file is broken: {error}", where=str(path)) from None
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    file = path.open("rb")
+    if file.peek(2)[:2] == b"\x1f\x8b":
+        return io.BufferedReader(gzip.GzipFile(fileobj=file))
+    return file
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Answers requests under the live release: wire formats, the engine and the gateway."""

@@ -1,0 +1,148 @@
+"""How an answer is made: recall, specialist, generalist, person; cheapest first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from time import perf_counter
+
+import numpy as np
+from msgspec import Struct
+
+from tokencapital.core.answer import Exchange, Trajectory
+from tokencapital.core.case import Capability, Case, Mode
+from tokencapital.core.clock import Clock
+from tokencapital.core.ids import IdSource
+from tokencapital.core.quantity import Usage
+from tokencapital.core.split import unit_hash
+from tokencapital.meter.meter import Meter
+from tokencapital.models.base import Embedder, ModelClient
+from tokencapital.models.features import case_text
+from tokencapital.serve.generalist import Asked, GeneralistStage, Question
+from tokencapital.serve.ports import Live, ReleaseReader, Sink
+from tokencapital.serve.stages import Explore, Local, answer_locally
+from tokencapital.store.database import Store
+from tokencapital.store.memory import Memory, Vectors
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What an engine is made of. `generalist` None: no model is asked; `concurrency` bounds its calls."""
+
+    store: Store
+    releases: ReleaseReader
+    sink: Sink
+    embedder: Embedder
+    meter: Meter
+    clock: Clock
+    ids: IdSource
+    generalist: ModelClient | None = None
+    seed: int = 0
+    concurrency: int = 8
+
+
+class _Moment(Struct, frozen=True):
+    live: Live
+    now: datetime
+    memory: int
+
+
+class Engine:
+    """Answers the cases of one capability under its live release, and records every exchange.
+
+    Not safe for threads; concurrent coroutines are fine.
+    """
+
+    def __init__(self, capability: Capability, parts: Parts, memory: Memory | None = None) -> None:
+        self.capability = capability
+        self.memory = memory or Memory(parts.store, capability.name, self.encode)
+        self._parts = parts
+        self._generalist = parts.generalist and GeneralistStage(
+            parts.generalist, seed=parts.seed, concurrency=parts.concurrency
+        )
+
+    def encode(self, cases: Sequence[Case]) -> Vectors:
+        """Unit vectors (n, d) of the cases, as memory and specialists compare them."""
+        return self._parts.embedder.embed([case_text(case) for case in cases])
+
+    async def answer(self, case: Case) -> Exchange:
+        """The case answered and recorded."""
+        return (await self.answer_many([case]))[0]
+
+    async def answer_many(self, cases: Sequence[Case]) -> list[Exchange]:
+        """The cases answered under one release and one state of the memory, and recorded together.
+
+        A generalist that fails raises nothing: the case goes to a person and the trajectory says why.
+        """
+        if not cases:
+            return []
+        started = perf_counter()
+        live = self._parts.releases.live(self.capability.name)
+        moment = _Moment(live, self._parts.clock.now(), self.memory.refresh())
+        vectors = self.encode(cases)
+        local = answer_locally(live, self.memory, cases, vectors, moment.now, self._explore(live, cases))
+        local_s = (perf_counter() - started) / len(cases)
+        asked = await self._ask_unsure(moment, cases, vectors, local)
+        exchanges = [
+            Exchange(case, self._trajectory(moment, case, here, there, local_s))
+            for case, here, there in zip(cases, local, asked, strict=True)
+        ]
+        self._parts.sink.record(exchanges)
+        return exchanges
+
+    def _explore(self, live: Live, cases: Sequence[Case]) -> Explore:
+        share, key, policy = live.policy.explore, self._parts.store.key, live.policy.hash
+        chosen = [unit_hash(key, "explore", policy, case.group) < share for case in cases]
+        return Explore(np.array(chosen, bool), share)
+
+    async def _ask_unsure(
+        self, moment: _Moment, cases: Sequence[Case], vectors: Vectors, local: Sequence[Local]
+    ) -> list[Asked]:
+        asked = [Asked(here.answer) for here in local]
+        unsure = [i for i, here in enumerate(local) if not here.answer.sure]
+        policy, stage = moment.live.policy, self._generalist
+        if stage is None or not policy.generalist or not unsure:
+            return asked
+        labels = policy.contract.labels or self.memory.labels(moment.now)
+        shown = self._exemplars(moment, vectors[unsure])
+        questions = [
+            Question(cases[i], self.memory.judged(rows), labels, local[i].answer)
+            for i, rows in zip(unsure, shown, strict=True)
+        ]
+        answers = await asyncio.gather(*(stage.ask(policy, question) for question in questions))
+        for i, answer in zip(unsure, answers, strict=True):
+            asked[i] = answer
+        return asked
+
+    def _exemplars(self, moment: _Moment, vectors: Vectors) -> list[list[int]]:
+        policy = moment.live.policy
+        if policy.exemplars == 0:
+            return [[] for _ in vectors]
+        upto = moment.memory if self.capability.mode is Mode.SUGGEST else policy.memory
+        near = self.memory.nearest(vectors, policy.exemplars, upto=upto, now=moment.now)
+        return [[int(row) for row in rows if row >= 0] for rows in near.rows]
+
+    def _trajectory(self, moment: _Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
+        completion, meter = there.completion, self._parts.meter
+        spent = meter.machine(local_s)
+        if completion is not None:
+            spent += meter.call(completion.model, completion.usage, moment.now, completion.elapsed_s)
+        return Trajectory(
+            id=self._parts.ids.new("trj"),
+            case=case.id,
+            capability=case.capability,
+            at=moment.now,
+            answer=there.answer,
+            policy=moment.live.policy.hash,
+            memory=moment.memory,
+            seed=self._parts.seed,
+            propensity=here.propensity,
+            elapsed_s=local_s + (completion.elapsed_s if completion else 0.0),
+            energy=spent.energy,
+            usage=completion.usage if completion else Usage(),
+            cost=spent.cost,
+            price=spent.price,
+            release=moment.live.release,
+            generalist=self._generalist.name if completion and self._generalist else None,
+            failure=there.failure,
+        )

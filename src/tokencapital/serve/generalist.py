@@ -1,0 +1,82 @@
+"""The stage that asks a generalist, with instructions, lessons and the nearest judged cases."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tokencapital.core.answer import Answer, Stage
+from tokencapital.core.case import Case, ContractKind
+from tokencapital.core.errors import ContractViolation, ModelError
+from tokencapital.core.judgment import JudgedCase
+from tokencapital.core.policy import Policy
+from tokencapital.models.base import Completion, ModelClient
+from tokencapital.serve.prompt import generalist_request, read_answer
+from tokencapital.serve.stages import surest, to_person
+from tokencapital.stats.calibration import confidence
+
+
+class Question(Struct, frozen=True):
+    """A case to ask about: the exemplars to show, the labels known, and the best local draft."""
+
+    case: Case
+    exemplars: Sequence[JudgedCase]
+    labels: Sequence[str]
+    draft: Answer
+
+
+class Asked(Struct, frozen=True):
+    """What came of a question. `completion` None: nobody was asked, or it failed, as `failure` says."""
+
+    answer: Answer
+    completion: Completion | None = None
+    failure: str | None = None
+
+
+class GeneralistStage:
+    """Asks one generalist, at most `concurrency` questions at a time."""
+
+    def __init__(self, client: ModelClient, *, seed: int, concurrency: int) -> None:
+        self.name = client.name
+        self._client = client
+        self._seed = seed
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def ask(self, policy: Policy, question: Question) -> Asked:
+        """The generalist's answer, or a draft for a person where it fails or is not sure enough."""
+        if policy.contract.kind is ContractKind.LABEL and not question.labels:
+            return Asked(question.draft)
+        request = generalist_request(policy, question.case, question.exemplars, question.labels, self._seed)
+        try:
+            async with self._slots:
+                completion = await self._client.complete(request)
+        except ModelError as error:
+            return Asked(question.draft, failure=str(error))
+        try:
+            return Asked(self._weigh(policy, question, completion), completion)
+        except (ModelError, ContractViolation) as error:
+            return Asked(question.draft, completion, str(error))
+
+    def _weigh(self, policy: Policy, question: Question, completion: Completion) -> Answer:
+        rule = policy.generalist_rule
+        score = answer_score(completion)
+        known = None if rule.calibration is None or score is None else confidence(rule.calibration, score)
+        sure = rule.threshold is not None and score is not None and score >= rule.threshold.score
+        answer = Answer(
+            value=read_answer(policy.contract, completion),
+            stage=Stage.GENERALIST if sure else Stage.PERSON,
+            source=Stage.GENERALIST,
+            confidence=known,
+            because=tuple(shown.judgment.id for shown in question.exemplars),
+        )
+        if sure:
+            return answer
+        return to_person(surest(answer, question.draft) or answer)
+
+
+def answer_score(completion: Completion) -> float | None:
+    """The model's own probability of its whole answer, in [0, 1]; None: it does not tell."""
+    return None if completion.logprob is None else math.exp(min(0.0, completion.logprob))

@@ -1,0 +1,147 @@
+"""The stages that answer on this machine, as pure decisions: recall and the specialist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from tokencapital.core.answer import Answer, Stage
+from tokencapital.core.case import Case, ContractKind, Value
+from tokencapital.core.policy import Calibration, StageRule
+from tokencapital.models.specialist import Prediction
+from tokencapital.serve.ports import Live
+from tokencapital.stats.calibration import confidence
+from tokencapital.store.memory import Memory, Recollection, Vectors
+
+ANSWERS_ALONE = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
+"""Contracts for which stored or predicted answers may go out without a model or a person."""
+
+
+class Local(Struct, frozen=True):
+    """What this machine makes of a case: an answer, and the probability with which it was let through."""
+
+    answer: Answer
+    propensity: float = 1.0
+
+
+class Explore(Struct, frozen=True):
+    """Which cases of a batch pass on a sure answer so that stages can be compared without bias."""
+
+    chosen: NDArray[np.bool_]
+    share: float
+
+
+def answer_locally(
+    live: Live, memory: Memory, cases: Sequence[Case], vectors: Vectors, now: datetime, explore: Explore
+) -> list[Local]:
+    """One answer a case, by recall or the specialist where they may answer alone, else a draft for a person."""
+    alone = live.policy.contract.kind in ANSWERS_ALONE
+    recollections = [memory.recall(case, now) if alone else None for case in cases]
+    doubtful = memory.doubtful(vectors, now)
+    drafts = _specialist_drafts(live, cases, vectors)
+    near = _near_duplicates(live, memory, vectors, now) if alone else [None] * len(cases)
+    return [
+        _decide(live, _Evidence(recollections[i], near[i], drafts[i], bool(doubtful[i]), alone), explore, i)
+        for i in range(len(cases))
+    ]
+
+
+class _Evidence(Struct, frozen=True):
+    recollection: Recollection | None
+    near: Answer | None
+    draft: Answer | None
+    doubtful: bool
+    alone: bool
+
+
+def _decide(live: Live, evidence: _Evidence, explore: Explore, index: int) -> Local:
+    recollection = evidence.recollection
+    if recollection is not None and not recollection.conflict:
+        known = _confidence(live.policy.recall, 1.0)
+        return Local(
+            Answer(
+                value=recollection.value, stage=Stage.RECALL, source=Stage.RECALL,
+                confidence=known, because=recollection.judgments,
+            )
+        )  # fmt: skip
+    draft = evidence.near or evidence.draft
+    if draft is None:
+        return Local(Answer(value=None, stage=Stage.PERSON))
+    asked = evidence.doubtful or recollection is not None or not evidence.alone
+    if asked or not draft.sure:
+        return Local(to_person(draft))
+    if explore.chosen[index]:
+        return Local(to_person(draft), explore.share)
+    return Local(draft, 1.0 - explore.share)
+
+
+def to_person(draft: Answer) -> Answer:
+    """The same answer as a draft that a person decides on."""
+    return Answer(
+        value=draft.value,
+        stage=Stage.PERSON,
+        source=draft.source,
+        confidence=draft.confidence,
+        fields=draft.fields,
+        because=draft.because,
+    )
+
+
+def _specialist_drafts(live: Live, cases: Sequence[Case], vectors: Vectors) -> list[Answer | None]:
+    if live.specialist is None:
+        return [None] * len(cases)
+    rule = live.policy.specialist_rule
+    return [_drafted(prediction, rule) for prediction in live.specialist.predict(cases, vectors)]
+
+
+def _drafted(prediction: Prediction, rule: StageRule) -> Answer:
+    sure = rule.threshold is not None and prediction.score >= rule.threshold.score
+    return Answer(
+        value=prediction.value,
+        stage=Stage.SPECIALIST if sure else Stage.PERSON,
+        source=Stage.SPECIALIST,
+        confidence=_confidence(rule, prediction.score),
+        fields=_field_confidences(prediction.fields, rule.fields),
+    )
+
+
+def _near_duplicates(live: Live, memory: Memory, vectors: Vectors, now: datetime) -> list[Answer | None]:
+    rule = live.policy.recall
+    if rule.threshold is None:
+        return [None] * len(vectors)
+    near = memory.nearest(vectors, 1, upto=live.policy.memory, now=now)
+    found: list[Answer | None] = []
+    for row, similarity in zip(near.rows[:, 0], near.similarities[:, 0], strict=True):
+        if row < 0 or similarity < rule.threshold.score:
+            found.append(None)
+            continue
+        judgment = memory.judged([int(row)])[0].judgment
+        found.append(
+            Answer(
+                value=judgment.answer, stage=Stage.RECALL, source=Stage.RECALL,
+                confidence=_confidence(rule, float(similarity)), because=(judgment.id,),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _confidence(rule: StageRule, score: float) -> float | None:
+    return None if rule.calibration is None else confidence(rule.calibration, score)
+
+
+def _field_confidences(scores: Mapping[str, float] | None, calibration: Calibration | None) -> dict[str, float] | None:
+    if scores is None or calibration is None:
+        return None
+    return {name: confidence(calibration, score) for name, score in scores.items()}
+
+
+def surest(*drafts: Answer | None) -> Answer | None:
+    """The draft with the highest known confidence; an unknown one ranks below all; None: there is no draft."""
+    given = [draft for draft in drafts if draft is not None and draft.value is not None]
+    return max(given, key=lambda draft: -1.0 if draft.confidence is None else draft.confidence, default=None)
+
+

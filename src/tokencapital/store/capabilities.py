@@ -1,0 +1,70 @@
+"""What the company wants done: capabilities and goals as declared, each declaration kept with its author."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Table, func, select
+
+from tokencapital.core.case import Capability, Goal, Mode
+from tokencapital.core.errors import InputError, UnknownCapability
+from tokencapital.store.database import Store
+from tokencapital.store.schema import capability_event, goal_event
+
+
+def declare_capability(store: Store, declared: Capability, *, by: str, at: datetime) -> None:
+    """The capability is as declared from now on. Raises InputError where nobody is named."""
+    _append(store, capability_event, declared.name, declared, by, at)
+
+
+def set_mode(store: Store, name: str, mode: Mode, *, by: str, at: datetime) -> Capability:
+    """The capability in its new mode. Raises UnknownCapability, and InputError where nobody is named."""
+    with store.begin():
+        known = read_capability(store, name)
+        if known is None:
+            raise UnknownCapability(f"no capability is called {name!r}", remedy="Declare it first.")
+        changed = msgspec.structs.replace(known, mode=mode)
+        declare_capability(store, changed, by=by, at=at)
+    return changed
+
+
+def declare_goal(store: Store, declared: Goal, *, by: str, at: datetime) -> None:
+    """The goal of its capability is as declared from now on. Raises InputError where nobody is named."""
+    _append(store, goal_event, declared.capability, declared, by, at)
+
+
+def read_capability(store: Store, name: str) -> Capability | None:
+    """The capability as last declared; None where it never was."""
+    body = _latest(store, capability_event, name)
+    return None if body is None else msgspec.json.decode(body, type=Capability)
+
+
+def read_goal(store: Store, capability: str) -> Goal | None:
+    """The capability's goal as last declared, expired or not; None where it never was."""
+    body = _latest(store, goal_event, capability)
+    return None if body is None else msgspec.json.decode(body, type=Goal)
+
+
+def list_capabilities(store: Store) -> list[Capability]:
+    """All capabilities as last declared, by name."""
+    newest = select(func.max(capability_event.c.position)).group_by(capability_event.c.capability)
+    query = select(capability_event.c.body).where(capability_event.c.position.in_(newest))
+    with store.read() as connection:
+        bodies = list(connection.execute(query).scalars())
+    return sorted((msgspec.json.decode(body, type=Capability) for body in bodies), key=lambda known: known.name)
+
+
+def _append(store: Store, table: Table, name: str, declared: Capability | Goal, by: str, at: datetime) -> None:
+    if not by.strip():
+        raise InputError("a declaration needs the name of who makes it", where=name)
+    body = msgspec.json.encode(declared).decode()
+    with store.begin() as connection:
+        connection.execute(table.insert(), {"capability": name, "body": body, "by": by, "at": at})
+
+
+def _latest(store: Store, table: Table, name: str) -> str | None:
+    query = select(table.c.body).where(table.c.capability == name).order_by(table.c.position.desc()).limit(1)
+    with store.read() as connection:
+        body: str | None = connection.execute(query).scalar()
+    return body

@@ -1,0 +1,194 @@
+"""Cases and what was done on them: the record of every exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Row, Select, func, select
+
+from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
+from tokencapital.core.case import Case, Json, Message
+from tokencapital.core.quantity import Energy, Grade, Money, Usage
+from tokencapital.store.database import Store, chunks
+from tokencapital.store.manifest import Assignment, freeze
+from tokencapital.store.payloads import Payloads, decoded
+from tokencapital.store.schema import payload, trajectory, work_case
+
+_encode = msgspec.json.Encoder().encode
+
+
+class CaseInput(Struct, frozen=True):
+    """The payload of a case."""
+
+    messages: tuple[Message, ...]
+    context: Mapping[str, Json]
+
+
+decode_input = msgspec.json.Decoder(CaseInput).decode
+
+
+def record_exchanges(store: Store, exchanges: Sequence[Exchange]) -> list[Assignment]:
+    """All of the exchanges are stored, or none; each case and trajectory once, however often it comes.
+
+    Returns where each case stands, in the order of the exchanges.
+    """
+    if not exchanges:
+        return []
+    payloads = Payloads(store.key)
+    with store.begin() as connection:
+        assignments = freeze(store, connection, [exchange.case for exchange in exchanges])
+        cases = [
+            _case_row(exchange.case, place, payloads) for exchange, place in zip(exchanges, assignments, strict=True)
+        ]
+        trajectories = [_trajectory_row(exchange.trajectory, payloads) for exchange in exchanges]
+        payloads.write(store, connection)
+        store.add_new(connection, work_case, cases)
+        store.add_new(connection, trajectory, trajectories)
+    return assignments
+
+
+def read_case(store: Store, case_id: str) -> Case | None:
+    """The case with its group as assigned; None where there is none or its words were erased."""
+    return read_cases(store, [case_id]).get(case_id)
+
+
+def read_cases(store: Store, case_ids: Iterable[str]) -> dict[str, Case]:
+    """The cases by id, without those that are not stored or whose words were erased."""
+    found: dict[str, Case] = {}
+    with store.read() as connection:
+        for some in chunks(case_ids):
+            for row in connection.execute(_CASES.where(work_case.c.id.in_(some), payload.c.body.is_not(None))):
+                found[row.id] = case_of(row)
+    return found
+
+
+def read_trajectory(store: Store, trajectory_id: str) -> Trajectory | None:
+    """What was done, by id; None where there is none. The answer of an erased one is None."""
+    with store.read() as connection:
+        row = connection.execute(_TRAJECTORIES.where(trajectory.c.id == trajectory_id)).first()
+    return _trajectory_of(row) if row else None
+
+
+def recent_trajectories(store: Store, capability: str, limit: int) -> list[Trajectory]:
+    """The newest trajectories of a capability, newest first."""
+    newest = _TRAJECTORIES.where(trajectory.c.capability == capability).order_by(trajectory.c.position.desc())
+    with store.read() as connection:
+        return [_trajectory_of(row) for row in connection.execute(newest.limit(limit))]
+
+
+def trajectories_of_case(store: Store, case_id: str) -> list[Trajectory]:
+    """All that was done on a case, oldest first."""
+    query = _TRAJECTORIES.where(trajectory.c.case_id == case_id).order_by(trajectory.c.position)
+    with store.read() as connection:
+        return [_trajectory_of(row) for row in connection.execute(query)]
+
+
+def count_cases(store: Store, capability: str) -> int:
+    """How many cases of the capability came in, sealed and erased ones included."""
+    with store.read() as connection:
+        query = select(func.count()).select_from(work_case).where(work_case.c.capability == capability)
+        return int(connection.execute(query).scalar_one())
+
+
+def case_of(row: Row[Any]) -> Case:
+    """The case in a row with the columns of `work_case` and the payload as `body`."""
+    content = decode_input(row.body)
+    return Case(
+        id=row.id,
+        capability=row.capability,
+        group=row.entity_group,
+        at=row.at,
+        messages=content.messages,
+        context=content.context,
+        key=row.business_key,
+    )
+
+
+_CASES: Select[Any] = select(work_case, payload.c.body).join_from(
+    work_case, payload, work_case.c.payload == payload.c.digest
+)
+_TRAJECTORIES: Select[Any] = select(trajectory, payload.c.body).join_from(
+    trajectory, payload, trajectory.c.payload == payload.c.digest
+)
+
+
+def _case_row(case: Case, place: Assignment, payloads: Payloads) -> dict[str, object]:
+    return {
+        "id": case.id,
+        "capability": case.capability,
+        "given_group": case.group,
+        "entity_group": place.group,
+        "at": case.at,
+        "business_key": case.key,
+        "input_key": place.input_key,
+        "payload": payloads.add(case.id, CaseInput(case.messages, case.context)),
+    }
+
+
+def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
+    answer, usage, cost = done.answer, done.usage, done.cost
+    return {
+        "id": done.id,
+        "case_id": done.case,
+        "capability": done.capability,
+        "at": done.at,
+        "payload": payloads.add(done.case, answer.value),
+        "stage": answer.stage.value,
+        "source": answer.source.value if answer.source else None,
+        "confidence": answer.confidence,
+        "fields": None if answer.fields is None else _encode(answer.fields).decode(),
+        "because": _encode(answer.because).decode(),
+        "policy": done.policy,
+        "memory": done.memory,
+        "seed": done.seed,
+        "propensity": done.propensity,
+        "elapsed_s": done.elapsed_s,
+        "joules": done.energy.joules,
+        "energy_grade": done.energy.grade.value,
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "reasoning_tokens": usage.reasoning,
+        "cost_amount": str(cost.amount) if cost else None,
+        "cost_currency": cost.currency if cost else None,
+        "release": done.release,
+        "generalist": done.generalist,
+    }
+
+
+def _trajectory_of(row: Row[Any]) -> Trajectory:
+    return Trajectory(
+        id=row.id,
+        case=row.case_id,
+        capability=row.capability,
+        at=row.at,
+        answer=_answer_of(row),
+        policy=row.policy,
+        memory=row.memory,
+        seed=row.seed,
+        propensity=row.propensity,
+        elapsed_s=row.elapsed_s,
+        energy=Energy(row.joules, Grade(row.energy_grade)),
+        usage=Usage(
+            row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens
+        ),
+        cost=Money(Decimal(row.cost_amount), row.cost_currency) if row.cost_amount is not None else None,
+        release=row.release,
+        generalist=row.generalist,
+    )
+
+
+def _answer_of(row: Row[Any]) -> Answer:
+    return Answer(
+        value=None if row.body is None else decoded(row.body),
+        stage=Stage(row.stage),
+        source=Stage(row.source) if row.source else None,
+        confidence=row.confidence,
+        fields=None if row.fields is None else msgspec.json.decode(row.fields),
+        because=tuple(msgspec.json.decode(row.because)),
+    )

@@ -1,0 +1,105 @@
+"""Which cases were asked of people, how and with which probability."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from tokencapital.core.errors import InputError, StoreConflict
+from tokencapital.core.judgment import Draw, DrawKind
+from tokencapital.core.split import Split
+from tokencapital.store.database import Store
+from tokencapital.store.manifest import groups_of_cases, splits_of
+from tokencapital.store.schema import draw, judgment, work_case
+
+
+def append_draws(store: Store, draws: Sequence[Draw]) -> None:
+    """The draws are on record, each id once.
+
+    Raises InputError where a case is not stored, StoreConflict where a case of a sealed group was drawn
+    actively: only uniform draws may say how good a policy is.
+    """
+    with store.begin() as connection:
+        groups = groups_of_cases(connection, [drawn.case for drawn in draws])
+        splits = splits_of(connection, groups.values())
+        for drawn in draws:
+            if drawn.case not in groups:
+                raise InputError(f"no case {drawn.case} is stored", where=f"draw {drawn.id}")
+            if drawn.kind is DrawKind.ACTIVE and splits[groups[drawn.case]] is Split.SEALED:
+                raise StoreConflict(
+                    f"case {drawn.case} is sealed and was drawn actively",
+                    where=f"draw {drawn.id}",
+                    remedy="Draw sealed cases uniformly.",
+                )
+        store.add_new(connection, draw, [_draw_row(drawn) for drawn in draws])
+
+
+def open_draws(store: Store, capability: str) -> list[Draw]:
+    """The draws that wait for a person, oldest first.
+
+    The n-th judgment of a case that was drawn in a certain way answers the n-th such draw of it.
+    """
+    earlier = draw.alias("earlier")
+    asked = (
+        select(func.count())
+        .where(
+            earlier.c.case_id == draw.c.case_id,
+            earlier.c.kind == draw.c.kind,
+            earlier.c.position <= draw.c.position,
+        )
+        .correlate(draw)
+        .scalar_subquery()
+    )
+    answered = (
+        select(func.count())
+        .where(judgment.c.case_id == draw.c.case_id, judgment.c.drawn == draw.c.kind)
+        .correlate(draw)
+        .scalar_subquery()
+    )
+    query = select(draw).where(draw.c.capability == capability, asked > answered).order_by(draw.c.position)
+    with store.read() as connection:
+        return [_draw_of(row) for row in connection.execute(query)]
+
+
+def draw_counts(store: Store, capability: str) -> dict[tuple[DrawKind, Split], int]:
+    """How many draws there were by kind, and by the split that their groups are in now."""
+    query = (
+        select(draw.c.kind, work_case.c.entity_group)
+        .join_from(draw, work_case, draw.c.case_id == work_case.c.id)
+        .where(draw.c.capability == capability)
+    )
+    with store.read() as connection:
+        rows = list(connection.execute(query))
+        splits = splits_of(connection, {group for _, group in rows})
+    return dict(Counter((DrawKind(kind), splits[group]) for kind, group in rows))
+
+
+def drawn_cases(store: Store, capability: str) -> set[str]:
+    """The cases that were drawn at least once."""
+    with store.read() as connection:
+        return set(connection.execute(select(draw.c.case_id).where(draw.c.capability == capability)).scalars())
+
+
+def _draw_row(drawn: Draw) -> dict[str, Any]:
+    return {
+        "id": drawn.id,
+        "case_id": drawn.case,
+        "capability": drawn.capability,
+        "kind": drawn.kind.value,
+        "probability": drawn.probability,
+        "at": drawn.at,
+    }
+
+
+def _draw_of(row: Row[Any]) -> Draw:
+    return Draw(
+        id=row.id,
+        case=row.case_id,
+        capability=row.capability,
+        kind=DrawKind(row.kind),
+        probability=row.probability,
+        at=row.at,
+    )

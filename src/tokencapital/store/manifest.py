@@ -1,0 +1,158 @@
+"""Which group a case belongs to and which split a group is in, frozen the first time it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import Connection, select
+
+from tokencapital.core.case import Case
+from tokencapital.core.split import Split, assign_split, input_key
+from tokencapital.store.database import Store, chunks
+from tokencapital.store.schema import group_manifest, input_group, work_case
+
+
+class Assignment(Struct, frozen=True):
+    """Where a case stands. `group` is its entity group, or that of an earlier identical input."""
+
+    case_id: str
+    group: str
+    split: Split
+    input_key: str
+
+
+class Departure(Struct, frozen=True):
+    """Why groups leave `sealed` for `train`, for good. `looks` is how often the gate looked at them."""
+
+    at: datetime
+    by: str
+    reason: str
+    looks: int = 0
+
+
+def assign(store: Store, cases: Sequence[Case]) -> list[Assignment]:
+    """Where the cases stand, or would stand were they recorded now in this order. Writes nothing."""
+    keys = [input_key(case, store.key) for case in cases]
+    with store.read() as connection:
+        earlier = _earlier_groups(connection, _stand_alone(cases, keys))
+        groups = []
+        for case, key in zip(cases, keys, strict=True):
+            groups.append(earlier.setdefault(key, case.group) if is_stand_alone(case) else case.group)
+        splits = splits_of(connection, groups)
+    return [
+        Assignment(case.id, group, splits.get(group) or assign_split(group, store.key), key)
+        for case, group, key in zip(cases, groups, keys, strict=True)
+    ]
+
+
+def freeze(store: Store, connection: Connection, cases: Sequence[Case]) -> list[Assignment]:
+    """Where the cases stand, from now on for good."""
+    keys = [input_key(case, store.key) for case in cases]
+    earlier = _claim_inputs(store, connection, _stand_alone(cases, keys))
+    groups: dict[str, datetime] = {}
+    places = []
+    for case, key in zip(cases, keys, strict=True):
+        group = earlier[key] if is_stand_alone(case) else case.group
+        groups.setdefault(group, case.at)
+        places.append((case.id, group, key))
+    splits = _claim_groups(store, connection, groups)
+    return [Assignment(case_id, group, splits[group], key) for case_id, group, key in places]
+
+
+def is_stand_alone(case: Case) -> bool:
+    """Whether the input says all there is: one message without context means the same whoever sends it."""
+    return len(case.messages) == 1 and not case.context
+
+
+def splits_of(connection: Connection, groups: Iterable[str]) -> dict[str, Split]:
+    """The split of each group that was seen before."""
+    found: dict[str, Split] = {}
+    table = group_manifest.c
+    for some in chunks(groups):
+        query = select(table.entity_group, table.split).where(table.entity_group.in_(some)).order_by(table.ordinal)
+        found.update((group, Split(split)) for group, split in connection.execute(query))
+    return found
+
+
+def split_of_cases(store: Store, case_ids: Iterable[str]) -> dict[str, Split]:
+    """The split of each case that is stored, as it is now."""
+    with store.read() as connection:
+        groups = groups_of_cases(connection, case_ids)
+        splits = splits_of(connection, groups.values())
+    return {case_id: splits[group] for case_id, group in groups.items()}
+
+
+def groups_of_cases(connection: Connection, case_ids: Iterable[str]) -> dict[str, str]:
+    """The group of each case that is stored."""
+    found: dict[str, str] = {}
+    for some in chunks(case_ids):
+        rows = connection.execute(select(work_case.c.id, work_case.c.entity_group).where(work_case.c.id.in_(some)))
+        found.update((case_id, group) for case_id, group in rows)
+    return found
+
+
+def mark_departure(store: Store, connection: Connection, groups: Iterable[str], why: Departure) -> None:
+    """The groups are in `train` for good; those that left earlier keep their first event."""
+    rows = [
+        {
+            "entity_group": group,
+            "ordinal": 1,
+            "split": Split.TRAIN.value,
+            "at": why.at,
+            "by": why.by,
+            "reason": why.reason,
+            "looks": why.looks,
+        }
+        for group in sorted(set(groups))
+    ]
+    if rows:
+        store.add_new(connection, group_manifest, rows)
+
+
+def _stand_alone(cases: Sequence[Case], keys: Sequence[str]) -> dict[str, str]:
+    """The group of the first case of each stand-alone input among these cases."""
+    first: dict[str, str] = {}
+    for case, key in zip(cases, keys, strict=True):
+        if is_stand_alone(case):
+            first.setdefault(key, case.group)
+    return first
+
+
+def _claim_inputs(store: Store, connection: Connection, wanted: dict[str, str]) -> dict[str, str]:
+    """The group of each stand-alone input: the wanted one, unless an earlier case came with the same input."""
+    rows = [{"input_key": key, "entity_group": wanted[key]} for key in sorted(wanted)]
+    if store.add_new(connection, input_group, rows) == len(rows):
+        return wanted
+    return _earlier_groups(connection, wanted)
+
+
+def _claim_groups(store: Store, connection: Connection, groups: Mapping[str, datetime]) -> dict[str, Split]:
+    """The split of each group, frozen now where it was not before."""
+    by_hash = {group: assign_split(group, store.key) for group in sorted(groups)}
+    rows = [_first_event(group, split, groups[group]) for group, split in by_hash.items()]
+    if store.add_new(connection, group_manifest, rows) == len(rows):
+        return by_hash
+    return splits_of(connection, groups)
+
+
+def _earlier_groups(connection: Connection, keys: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    table = input_group.c
+    for some in chunks(keys):
+        rows = connection.execute(select(table.input_key, table.entity_group).where(table.input_key.in_(some)))
+        found.update((key, group) for key, group in rows)
+    return found
+
+
+def _first_event(group: str, split: Split, at: datetime) -> dict[str, object]:
+    return {
+        "entity_group": group,
+        "ordinal": 0,
+        "split": split.value,
+        "at": at,
+        "by": "hash",
+        "reason": "first seen",
+        "looks": 0,
+    }

@@ -1,0 +1,191 @@
+"""Judged cases that may be recalled or shown to a model, searched in process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from tokencapital.core.case import Case, Value
+from tokencapital.core.judgment import JudgedCase, Judgment
+from tokencapital.core.split import input_key
+from tokencapital.store.database import Store
+from tokencapital.store.judgments import MemoryEvent, MemoryEventKind, latest_sequence, memory_events
+
+Vectors = NDArray[np.float32]
+Encode = Callable[[Sequence[Case]], Vectors]
+"""Cases to their unit vectors, one row each."""
+
+DOUBT_NEIGHBOURS = 5
+"""How many nearest judgments decide whether a changed rule reaches a case."""
+DOUBT_SIMILARITY = 0.5
+"""Neighbours below this cosine say nothing about a case."""
+
+_FOREVER = np.inf
+
+
+class Recollection(Struct, frozen=True):
+    """What people said of an identical input. `value` is None where they disagree."""
+
+    value: Value
+    judgments: tuple[str, ...]
+
+    @property
+    def conflict(self) -> bool:
+        """Whether people who hold a judgment of this input disagree."""
+        return self.value is None
+
+
+class Neighbours(Struct, frozen=True):
+    """The nearest judged cases of m cases: `rows` (m, k) index the memory, -1 where there are fewer
+    than k; `similarities` (m, k) are cosines, descending, -1 where there is none."""
+
+    rows: NDArray[np.intp]
+    similarities: Vectors
+
+
+class Memory:
+    """The judged cases of one capability, kept current from the store's events without rereading.
+
+    Not safe for threads: each engine has its own.
+    """
+
+    def __init__(self, store: Store, capability: str, encode: Encode) -> None:
+        self.sequence = 0
+        self._store = store
+        self._capability = capability
+        self._encode = encode
+        self._judged: list[JudgedCase] = []
+        self._rows_of_input: dict[str, list[int]] = {}
+        self._row_of_judgment: dict[str, int] = {}
+        self._vectors: Vectors = np.empty((0, 0), np.float32)
+        self._sequences = np.empty(0, np.int64)
+        self._starts = np.empty(0, np.float64)
+        self._ends = np.empty(0, np.float64)
+        self._changed_rules = False
+
+    def __len__(self) -> int:
+        return len(self._judged)
+
+    def refresh(self) -> int:
+        """Every fact committed before the call is in the memory; returns its sequence."""
+        latest = latest_sequence(self._store)
+        if latest > self.sequence:
+            self._apply(memory_events(self._store, self._capability, after=self.sequence))
+            self.sequence = latest
+        return self.sequence
+
+    def judged(self, rows: Sequence[int]) -> list[JudgedCase]:
+        """The judged cases at these rows."""
+        return [self._judged[row] for row in rows]
+
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """The unit vectors of the judged cases at these rows, one row each."""
+        return self._vectors[np.asarray(rows, np.intp)]
+
+    def valid_rows(self, now: datetime) -> list[int]:
+        """Rows whose judgment may answer and teach at the time `now`, in the order of the memory."""
+        return [int(row) for row in np.flatnonzero(self._valid(now))]
+
+    def labels(self, now: datetime) -> tuple[str, ...]:
+        """Every label in a judgment that holds at the time `now`, sorted."""
+        answers = (self._judged[row].judgment.answer for row in np.flatnonzero(self._valid(now)))
+        return tuple(sorted({answer for answer in answers if isinstance(answer, str)}))
+
+    def recall(self, case: Case, now: datetime) -> Recollection | None:
+        """What people hold of exactly this input at the time `now`; None: nobody judged it."""
+        rows = self._rows_of_input.get(input_key(case, self._store.key), [])
+        held = [self._judged[row].judgment for row in rows if self._holds(row, now)]
+        if not held:
+            return None
+        agreed = all(judgment.answer == held[0].answer for judgment in held)
+        return Recollection(held[0].answer if agreed else None, tuple(judgment.id for judgment in held))
+
+    def nearest(self, vectors: Vectors, k: int, *, upto: int, now: datetime) -> Neighbours:
+        """The k nearest judged cases that hold at `now` and were judged up to the sequence `upto`."""
+        return self._search(vectors, k, self._valid(now) & (self._sequences <= upto))
+
+    def doubtful(self, vectors: Vectors, now: datetime) -> NDArray[np.bool_]:
+        """Cases (m,) near which at least a third of the judgments have lapsed or were withdrawn.
+
+        A rule changed there: what was learned from those judgments is not to be trusted until people
+        have said enough anew.
+        """
+        if not self._changed_rules or not len(self._judged):
+            return np.zeros(len(vectors), bool)
+        near = self._search(vectors, DOUBT_NEIGHBOURS, np.ones(len(self._judged), bool))
+        counts = near.similarities >= DOUBT_SIMILARITY
+        lapsed = (self._ends <= now.timestamp())[near.rows] & counts
+        return np.asarray(lapsed.any(axis=1) & (3 * lapsed.sum(axis=1) >= counts.sum(axis=1)))
+
+    def _valid(self, now: datetime) -> NDArray[np.bool_]:
+        moment = now.timestamp()
+        return np.asarray((self._starts <= moment) & (moment < self._ends))
+
+    def _holds(self, row: int, now: datetime) -> bool:
+        moment = now.timestamp()
+        return bool(self._starts[row] <= moment < self._ends[row])
+
+    def _search(self, vectors: Vectors, k: int, allowed: NDArray[np.bool_]) -> Neighbours:
+        rows = np.full((len(vectors), k), -1, np.intp)
+        similarities = np.full((len(vectors), k), -1, np.float32)
+        candidates = np.flatnonzero(allowed)
+        found = min(k, len(candidates))
+        if found and len(vectors):
+            everything = len(candidates) == len(self._judged)
+            matrix = self._vectors[: len(self._judged)] if everything else self._vectors[candidates]
+            cosines = vectors @ matrix.T
+            top = np.argpartition(-cosines, found - 1, axis=1)[:, :found]
+            order = np.argsort(-np.take_along_axis(cosines, top, axis=1), axis=1, kind="stable")
+            top = np.take_along_axis(top, order, axis=1)
+            rows[:, :found] = candidates[top]
+            similarities[:, :found] = np.take_along_axis(cosines, top, axis=1)
+        return Neighbours(rows, similarities)
+
+    def _apply(self, events: Sequence[MemoryEvent]) -> None:
+        judged = [event for event in events if event.kind is MemoryEventKind.JUDGED and event.judged is not None]
+        self._append([event for event in judged if event.judgment_id not in self._row_of_judgment])
+        for event in events:
+            row = self._row_of_judgment.get(event.judgment_id)
+            if row is None or event.kind is MemoryEventKind.JUDGED:
+                continue
+            withdrawn = event.kind is MemoryEventKind.WITHDRAWN
+            self._ends[row] = -_FOREVER if withdrawn else _timestamp(event.valid_until)
+            self._changed_rules = True
+
+    def _append(self, events: Sequence[MemoryEvent]) -> None:
+        if not events:
+            return
+        judged = [event.judged for event in events if event.judged is not None]
+        self._vectors = _grown(self._vectors, len(self._judged), self._encode([one.case for one in judged]))
+        for event, one in zip(events, judged, strict=True):
+            row = len(self._judged)
+            self._judged.append(one)
+            self._row_of_judgment[event.judgment_id] = row
+            self._rows_of_input.setdefault(input_key(one.case, self._store.key), []).append(row)
+        self._sequences = np.append(self._sequences, [event.sequence for event in events])
+        self._starts = np.append(self._starts, [one.judgment.valid_from.timestamp() for one in judged])
+        self._ends = np.append(self._ends, [_end_of(one.judgment) for one in judged])
+        self._changed_rules |= bool(np.isfinite(self._ends[-len(events) :]).any())
+
+
+def _end_of(judgment: Judgment) -> float:
+    return _timestamp(judgment.valid_until)
+
+
+def _timestamp(moment: datetime | None) -> float:
+    return _FOREVER if moment is None else moment.timestamp()
+
+
+def _grown(matrix: Vectors, used: int, rows: Vectors) -> Vectors:
+    """`matrix` with `rows` written behind its first `used` ones, its room doubled where it is too small."""
+    needed = used + len(rows)
+    if matrix.shape[0] < needed or matrix.shape[1] != rows.shape[1]:
+        roomier = np.zeros((max(needed, 2 * matrix.shape[0], 256), rows.shape[1]), np.float32)
+        roomier[:used] = matrix[:used]
+        matrix = roomier
+    matrix[used:needed] = rows
+    return matrix

@@ -1,0 +1,1 @@
+"""How a store's schema came to be, step by step; run by `Store.open`."""
