@@ -94,6 +94,9 @@ def energy_grade(account: str) -> Grade:
 
 
 def provider_account(provider: str) -> str:
-    """What is owed to a provider. Its name is written so that plain-text accounting can read it."""
-    name = _NOT_IN_NAMES.sub("-", provider).strip("-")
+    """What is owed to a provider, named so that plain-text accounting can read it.
+
+    Providers without one ASCII letter or digit in their names share the account `Unnamed`.
+    """
+    name = _NOT_IN_NAMES.sub("-", provider).strip("-") or "Unnamed"
     return f"{PROVIDERS}:{name[:1].upper()}{name[1:]}"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tokencapital.account.accounts import find_account
 from tokencapital.core.errors import LedgerError
 from tokencapital.core.ids import IdSource
-from tokencapital.store.ledger import Posting, Transaction
+from tokencapital.store.ledger import Posting, Transaction, check_balance
 from tokencapital.store.schema import COMMODITY_SCALES
 
 
@@ -59,61 +59,40 @@ def enter(heading: Heading, flows: Iterable[Flow], ids: IdSource) -> Transaction
     entered = Transaction(
         id=ids.new("txn"),
         at=heading.at,
-        kind=heading.kind,
+        kind=heading.kind.value,
         memo=write_counts(heading.counts),
         capability=heading.capability,
         release=heading.release,
         reference=heading.reference,
-        postings=tuple(_postings(flows)),
+        postings=_postings(flows),
     )
     require_sound(entered)
     return entered
 
 
-def reverse(booked: Transaction, why: str, at: datetime, ids: IdSource) -> Transaction:
-    """What takes a booked transaction back: the same postings with their signs turned."""
-    return Transaction(
-        id=ids.new("txn"),
-        at=at,
-        kind=booked.kind,
-        memo=why,
-        capability=booked.capability,
-        release=booked.release,
-        reference=f"reverse:{booked.id}",
-        postings=tuple(Posting(post.account, post.commodity, -post.quantity) for post in booked.postings),
-    )
-
-
-def imbalances(postings: Iterable[Posting]) -> dict[str, int]:
-    """By commodity, what the postings sum to where that is not zero."""
-    sums: defaultdict[str, int] = defaultdict(int)
-    for post in postings:
-        sums[post.commodity] += post.quantity
-    return {commodity: total for commodity, total in sums.items() if total}
-
-
 def require_sound(entered: Transaction) -> None:
     """Raises LedgerError unless the transaction balances in each commodity and stands on accounts of the chart."""
-    where = f"transaction {entered.id} ({entered.reference})"
-    for commodity, total in imbalances(entered.postings).items():
-        raise LedgerError(
-            f"postings in {commodity} sum to {total} minor units instead of zero.",
-            where=where,
-            remedy="Book both legs of each amount.",
-        )
+    check_balance(entered)
     for post in entered.postings:
         account = find_account(post.account)
         if account is None or post.commodity not in account.commodities:
             raise LedgerError(
                 f"{post.account} holds no {post.commodity}.",
-                where=where,
+                where=f"transaction {entered.id} ({entered.reference})",
                 remedy="Book on an account of the chart, in a commodity that it may hold.",
             )
 
 
+def standing(booked: Iterable[Transaction]) -> list[Transaction]:
+    """The transactions without those that were taken back and without what took them back."""
+    every = list(booked)
+    gone = {taken.reverses for taken in every}
+    return [each for each in every if each.reverses is None and each.id not in gone]
+
+
 def natural(quantity: int, commodity: str) -> Decimal:
     """Minor units as dollars, tokens, joules or minutes."""
-    return Decimal(quantity).scaleb(-COMMODITY_SCALES[commodity])
+    return Decimal(quantity).scaleb(-COMMODITY_SCALES[commodity]) if quantity else Decimal(0)
 
 
 def write_counts(counts: Mapping[str, int]) -> str:
@@ -127,14 +106,14 @@ def read_counts(memo: str) -> dict[str, int]:
     return {name: int(count) for count, _, name in parts} if all(part[0].isdigit() for part in parts) else {}
 
 
-def _postings(flows: Iterable[Flow]) -> Iterator[Posting]:
+def _postings(flows: Iterable[Flow]) -> tuple[Posting, ...]:
     quantities: defaultdict[tuple[str, str], int] = defaultdict(int)
     for flow, quantity in _in_minor_units(_merged(flows)):
         quantities[flow.use, flow.commodity] += quantity
         quantities[flow.source, flow.commodity] -= quantity
-    for (account, commodity), quantity in quantities.items():
-        if quantity:
-            yield Posting(account, commodity, quantity)
+    every = tuple(Posting(account, commodity, quantity) for (account, commodity), quantity in quantities.items())
+    # Where all that is known is zero, the zeros stay: the transaction carries the counts of what is unknown.
+    return tuple(post for post in every if post.quantity) or every
 
 
 def _merged(flows: Iterable[Flow]) -> Iterator[Flow]:

@@ -20,6 +20,7 @@ from tokencapital.core.quantity import Energy, Money, Usage
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.store.ledger import Transaction
 
+ANSWERS = "answers"
 UNPRICED = "unpriced"
 WITHOUT_ENERGY = "without energy"
 WITHOUT_TOKENS = "without tokens"
@@ -101,7 +102,7 @@ def _serving(done: Sequence[Trajectory], providers: Mapping[str, str], ids: IdSo
         capability=first.capability,
         release=first.release,
         reference=f"{Kind.SERVE}:{first.capability}:{first.release or 'none'}:{first.id}..{last.id}",
-        counts={"answers": len(done)} | _unknown(done),
+        counts={ANSWERS: len(done)} | _unknown(done),
     )
     return enter(heading, chain.from_iterable(_answer_flows(each, providers) for each in done), ids)
 

@@ -15,7 +15,7 @@ from tokencapital.evaluate.scorers import Score, score
 from tokencapital.evaluate.tasks import Task
 from tokencapital.serve.engine import Engine, Parts
 from tokencapital.serve.ports import FixedRelease, Live, NoSink
-from tokencapital.store.evaluations import EvaluationKey, cached, save
+from tokencapital.store.evaluations import EvaluationKey, cached_evaluations, save_evaluations
 from tokencapital.store.memory import Memory
 
 SCORER = "exact/1"
@@ -96,20 +96,20 @@ class Runner:
     def _known(self, live: Live, tasks: Sequence[Task]) -> dict[str, Result]:
         if self._parts.generalist is None:
             return {}
-        found = cached(self._parts.store, self._key(live), [task.case.id for task in tasks])
-        return {case: msgspec.json.decode(body, type=Result) for case, body in found.items()}
+        found = cached_evaluations(self._parts.store, self._key(live), [task.case.id for task in tasks])
+        return {case: msgspec.convert(result, Result) for case, result in found.items()}
 
     def _keep(self, live: Live, results: Sequence[Result]) -> None:
         if self._parts.generalist is not None:
-            bodies = {result.case: msgspec.json.encode(result).decode() for result in results}
-            save(self._parts.store, self._key(live), bodies)
+            bodies = {result.case: msgspec.to_builtins(result) for result in results}
+            save_evaluations(self._parts.store, self._key(live), bodies)
 
     def _key(self, live: Live) -> EvaluationKey:
         generalist = self._parts.generalist
         return EvaluationKey(
             policy=live.policy.hash,
             memory=live.policy.memory,
-            generalist=generalist.name if generalist else "",
+            generalist=generalist.name if generalist else None,
             seed=self._parts.seed,
             scorer=SCORER,
         )

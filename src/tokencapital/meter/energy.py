@@ -71,7 +71,7 @@ class NoMeter:
 
     def explain(self) -> str:
         """The reason why nothing is known."""
-        return f"Energy is unknown: {self._reason}"
+        return f"Energy is unknown: {self._reason}."
 
 
 def combine(parts: Iterable[Energy]) -> Energy:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -23,19 +23,22 @@ class FieldKnowledge(Struct, frozen=True):
     """What judgments tell of one field; a field inside an object has a longer `path`.
 
     `values` are the values (as JSON text) that more than one group was judged to have, with the number
-    of those groups. `shapes` say how spans are written as values, commonest first. `kinds` are the
+    of those groups; `common` those that are offered even where nobody says them. `shapes` say how spans are written as values, commonest first. `kinds` are the
     kinds of span that were copied, at most `longest` words of them; empty: the field takes only
     values seen before. `keys` are the keys of JSON in the conversation that held its value, and
-    `triggers` the words that stood before it.
+    `triggers` the words that stood before it. `required` are the items of context under which it was all but
+    never left out.
     """
 
     path: tuple[str, ...]
     values: dict[str, int]
+    common: tuple[str, ...] = ()
     shapes: tuple[Shape, ...] = ()
     kinds: tuple[str, ...] = ()
     longest: int = 0
     keys: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 class Finding(NamedTuple):
@@ -54,23 +57,25 @@ class _Entry(NamedTuple):
     shape: int
 
 
-def feature(*parts: object) -> int:
+@lru_cache(maxsize=50_000)
+def feature(*parts: str | int) -> int:
     """A 32-bit number for what the parts say together."""
     return zlib.crc32("\x1f".join(map(str, parts)).encode())
 
 
 class Finder:
-    """Finds, in a message, values for every field. Pure: what it finds depends on the fields and the message only."""
+    """Finds, in a message, values for the fields with the given numbers. What it finds depends on nothing else."""
 
-    def __init__(self, fields: tuple[FieldKnowledge, ...]) -> None:
+    def __init__(self, every: tuple[FieldKnowledge, ...], numbers: Iterable[int]) -> None:
+        fields = {number: every[number] for number in numbers}
         self._fields = fields
         self._index: dict[tuple[str, ...], list[_Entry]] = {}
         self._longest: dict[str, int] = {}
-        for number, field in enumerate(fields):
+        for number, field in fields.items():
             for entry in _entries(number, field):
                 self._add(words_of(entry.core), entry)
             self._add_aliases(number, field)
-        self._open = [(number, field) for number, field in enumerate(fields) if field.kinds]
+        self._open = [(number, field) for number, field in fields.items() if field.kinds]
         self._by_key = _fields_by_key(fields)
         self._triggers = _fields_by_trigger(fields)
 
@@ -182,22 +187,19 @@ def _written(shapes: Iterable[Shape], text: str) -> Iterator[tuple[str, int]]:
             yield value, place
 
 
-def _fields_by_key(fields: tuple[FieldKnowledge, ...]) -> Mapping[str, list[tuple[int, bool]]]:
+def _fields_by_key(fields: Mapping[int, FieldKnowledge]) -> Mapping[str, list[tuple[int, bool]]]:
     found: dict[str, list[tuple[int, bool]]] = {}
-    for number, field in enumerate(fields):
+    for number, field in fields.items():
         for key in dict.fromkeys((field.path[-1], *field.keys)):
             found.setdefault(key, []).append((number, key == field.path[-1]))
     return found
 
 
-def _fields_by_trigger(fields: tuple[FieldKnowledge, ...]) -> Mapping[str, frozenset[int]]:
+def _fields_by_trigger(fields: Mapping[int, FieldKnowledge]) -> Mapping[str, frozenset[int]]:
     found: dict[str, set[int]] = {}
-    for number, field in enumerate(fields):
+    for number, field in fields.items():
         for word in field.triggers:
             found.setdefault(word, set()).add(number)
     return {word: frozenset(numbers) for word, numbers in found.items()}
 
 
-def field_text(path: tuple[str, ...]) -> str:
-    """A field's path as one word, for features."""
-    return json.dumps(path)

@@ -7,7 +7,8 @@ that the softmax over a group is a probability over everything that can be the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Json, Message
 from tokencapital.models.arrays import FloatArray
-from tokencapital.models.candidates import ASKED, USER, FieldKnowledge, Finder, Finding, feature, field_text
-from tokencapital.models.reading import Reading, read, words_of
+from tokencapital.models.candidates import ASKED, TALK, USER, FieldKnowledge, Finder, Finding, feature
+from tokencapital.models.reading import Reading, read
 from tokencapital.models.writing import canonical
 
 ABSENT = ""
@@ -28,10 +29,11 @@ BITS = 20
 WORD_SCALE = 0.4
 """Features of words against values are many; a smaller scale holds them back as a larger penalty would."""
 
-_COMMONEST = 10
 _MOST_MESSAGES = 64
-_CACHED_MESSAGES = 20_000
-_OTHER_WORDS = feature("words against any other value")
+_MOST_CANDIDATES = 24
+_NEVER = 9
+_CHUNK = 256
+_KEPT_MESSAGES = 2_000
 
 
 class Rows(NamedTuple):
@@ -45,34 +47,44 @@ class Rows(NamedTuple):
     first: NDArray[np.int64]
     fields: list[int]
     cases: list[int]
-    ids: NDArray[np.int64]
+    ids: NDArray[np.int32]
     weights: FloatArray
     starts: NDArray[np.int64]
 
 
+Mention = tuple[str, int, tuple[int, ...]]
+"""A value, the source of its mention, and features of the places where a message has it."""
+
+
 class _Seen(NamedTuple):
     reading: Reading
-    findings: dict[int, list[Finding]]
+    mentions: dict[int, list[Mention]]
     words: tuple[int, ...]
     signature: tuple[int, ...]
 
 
 class Ranker:
-    """Lays out the candidates of cases for given fields. Messages once read are kept for the next case."""
+    """Lays out the candidates of cases for given fields. Messages once read are kept for the next case.
 
-    def __init__(self, fields: tuple[FieldKnowledge, ...], contexts: Mapping[str, Sequence[int]]) -> None:
+    `readings` spares reading the messages in it.
+    """
+
+    def __init__(
+        self,
+        fields: tuple[FieldKnowledge, ...],
+        contexts: Mapping[str, Sequence[int]],
+        readings: Mapping[Message, Reading] | None = None,
+    ) -> None:
         self._fields = fields
+        self._readings = readings or {}
         self._contexts = {item: frozenset(numbers) for item, numbers in contexts.items()}
-        self._finder = Finder(fields)
-        self._marks = [feature("field", field_text(field.path)) for field in fields]
-        self._common = [_commonest(field) for field in fields]
-        self._words = [{value: feature("value", value) for value in field.values} for field in fields]
-        self._seen: dict[Message, _Seen] = {}
+        self._marks = [feature("field", *field.path) for field in fields]
+        self._common = [{value: feature("value", value) for value in field.common} for field in fields]
+        self._scopes: dict[tuple[int, ...], _Scope] = {}
         self._relevant: dict[frozenset[str], tuple[int, ...]] = {}
 
-    def relevant(self, case: Case) -> tuple[int, ...]:
-        """Numbers of the fields that were ever judged present under every known item of the case's context."""
-        items = frozenset(context_items(case.context))
+    def _relevant_to(self, items: frozenset[str]) -> tuple[int, ...]:
+        """Numbers of the fields that were ever judged present under every known item of a context."""
         numbers = self._relevant.get(items)
         if numbers is None:
             kept = frozenset(range(len(self._fields)))
@@ -83,43 +95,67 @@ class Ranker:
 
     def rows(self, cases: Sequence[Case]) -> Rows:
         """The candidates of every relevant field of the cases."""
+        parts = [self._part(cases, begin) for begin in range(0, len(cases), _CHUNK)]
+        return _join(parts) if len(parts) != 1 else parts[0]
+
+    def _part(self, cases: Sequence[Case], begin: int) -> Rows:
         layout = _Layout()
-        for place, case in enumerate(cases):
-            seen = [self._see(message) for message in reversed(case.messages[-_MOST_MESSAGES:])]
-            layout.open_case(_case_words(case, seen))
-            history = _History(seen)
-            for number in self.relevant(case):
+        for place in range(begin, min(begin + _CHUNK, len(cases))):
+            case = cases[place]
+            items = context_items(case.context)
+            numbers = self._relevant_to(frozenset(items))
+            scope = self._scopes.get(numbers)
+            if scope is None:
+                scope = self._scopes[numbers] = _Scope(Finder(self._fields, numbers), self._readings)
+            seen = [scope.see(message) for message in reversed(case.messages[-_MOST_MESSAGES:])]
+            layout.open_case(_case_words(items, seen))
+            history = _History(seen, items)
+            for number in numbers:
                 self._lay(layout, place, number, history)
         return layout.close()
 
-    def _see(self, message: Message) -> _Seen:
-        seen = self._seen.get(message)
-        if seen is None:
-            if len(self._seen) >= _CACHED_MESSAGES:
-                self._seen.clear()
-            reading = read(message)
-            findings: dict[int, list[Finding]] = {}
-            for finding in self._finder.find(reading):
-                findings.setdefault(finding.field, []).append(finding)
-            words = tuple(feature("w", token.norm) for token in reading.talk.tokens)
-            seen = self._seen[message] = _Seen(reading, findings, words, _signature(reading))
-        return seen
-
     def _lay(self, layout: _Layout, place: int, number: int, history: _History) -> None:
-        known = self._words[number]
-        candidates = _gather(number, history)
+        common = self._common[number]
+        field = self._fields[number]
+        values = field.values
+        candidates, state = _gather(number, values, history)
         layout.open_group(place, number, self._marks[number])
-        values = self._fields[number].values
         for value, features in candidates.items():
             groups = values.get(value, 0)
             features.append(_LEVEL[min(groups.bit_length(), 10)])
-            layout.row(value, features, known.get(value, _OTHER_WORDS))
-        for value in self._common[number]:
+            layout.row(value, features, common.get(value, 0))
+        for value, against in common.items():
             if value not in candidates:
-                layout.row(value, [_UNMENTIONED], known[value])
-        state = _state(number, history, candidates)
-        layout.row(ABSENT, [_ABSENT_BIAS, *(s ^ _ABSENT_BIAS for s in state)], _ABSENT_BIAS)
-        layout.row(OTHER, [_OTHER_BIAS, *(s ^ _OTHER_BIAS for s in state)], _OTHER_BIAS)
+                layout.row(value, [_UNMENTIONED], against)
+        optional = not any(item in field.required for item in history.items)
+        layout.row(ABSENT, [_ABSENT_BIAS, *(s ^ _ABSENT_BIAS for s in state)], _ABSENT_BIAS if optional else 0)
+        layout.row(OTHER, [_OTHER_BIAS, *(s ^ _OTHER_BIAS for s in state)], 0)
+
+
+class _Scope:
+    """Messages as they were seen when looking for values of certain fields; kept for the next case that has them."""
+
+    def __init__(self, finder: Finder, readings: Mapping[Message, Reading]) -> None:
+        self._finder = finder
+        self._readings = readings
+        self._seen: dict[Message, _Seen] = {}
+
+    def see(self, message: Message) -> _Seen:
+        seen = self._seen.get(message)
+        if seen is None:
+            if len(self._seen) >= _KEPT_MESSAGES:
+                self._seen.clear()
+            reading = self._readings.get(message) or read(message)
+            mentions = _merge(self._finder.find(reading))
+            words = tuple(word_mark(token.norm) for token in reading.talk.tokens)
+            seen = self._seen[message] = _Seen(reading, mentions, words, _signature(reading))
+        return seen
+
+
+@lru_cache(maxsize=50_000)
+def word_mark(norm: str) -> int:
+    """The feature of a word."""
+    return feature("w", norm)
 
 
 _UNMENTIONED = feature("unmentioned")
@@ -135,10 +171,11 @@ _STATE = [[feature("state", kind, level) for level in range(10)] for kind in ran
 
 
 class _History:
-    """A conversation, latest message first, and where its latest JSON by the assistant stands."""
+    """A conversation, latest message first, and where its latest JSON by the assistant stands; its context's items."""
 
-    def __init__(self, seen: list[_Seen]) -> None:
+    def __init__(self, seen: list[_Seen], items: Sequence[str]) -> None:
         self.seen = seen
+        self.items = items
         self.asked_at = next(
             (age for age, s in enumerate(seen) if s.reading.structured and s.reading.role == "assistant"), -1
         )
@@ -184,9 +221,11 @@ class _Layout:
         own = _mix(flat, np.repeat(marks, counts))
         shared = _mix(flat, np.zeros(1, dtype=np.uint64))
         word_counts = np.array([len(words) for words in self._words], dtype=np.int64)
+        against = np.array(self._against, dtype=np.uint64)
         rows_words = word_counts[np.array(self._case_of_row, dtype=np.int64)] if self.values else counts
+        rows_words[against == 0] = 0
         words = self._row_words(word_counts, rows_words)
-        pair = marks ^ (np.array(self._against, dtype=np.uint64) << np.uint64(1))
+        pair = marks ^ (against << np.uint64(1))
         crossed = _mix(words, np.repeat(pair, rows_words))
         lengths = np.stack([counts, counts, rows_words], axis=1)
         ids, weights = _interleave((own, shared, crossed), lengths)
@@ -202,6 +241,23 @@ class _Layout:
         return every[_ranges(begin, rows_words)].astype(np.uint64)
 
 
+def _join(parts: Sequence[Rows]) -> Rows:
+    """Rows of batches one after another."""
+    if not parts:
+        return _Layout().close()
+    sizes = np.cumsum([0, *(len(part.values) for part in parts)])
+    features = np.cumsum([0, *(len(part.ids) for part in parts)])
+    return Rows(
+        [value for part in parts for value in part.values],
+        np.concatenate([part.first + size for part, size in zip(parts, sizes, strict=False)]),
+        [field for part in parts for field in part.fields],
+        [case for part in parts for case in part.cases],
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([[0], *(part.starts[1:] + size for part, size in zip(parts, features, strict=False))]),
+    )
+
+
 def _ranges(begin: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """The integers begin[r], begin[r]+1, ... (lengths[r] of them), rows one after another."""
     ends = np.cumsum(lengths)
@@ -211,10 +267,10 @@ def _ranges(begin: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
 
 def _interleave(
     parts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], FloatArray]:
+) -> tuple[NDArray[np.int32], FloatArray]:
     """The three parts of each row side by side, rows one after another, with their weights."""
     total = int(lengths.sum())
-    ids = np.empty(total, dtype=np.int64)
+    ids = np.empty(total, dtype=np.int32)
     weights = np.ones(total, dtype=np.float32)
     row_start = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths.sum(axis=1))])[:-1]
     at = row_start
@@ -235,61 +291,68 @@ def _mix(features: NDArray[np.uint64], marks: NDArray[np.uint64]) -> NDArray[np.
     return np.asarray(mixed >> np.uint64(64 - BITS), dtype=np.int64)
 
 
-def _gather(number: int, history: _History) -> dict[str, list[int]]:
-    """Each value that the conversation offers to a field, with features of its latest mention by each source."""
+class _Gathered(NamedTuple):
+    """Values that a conversation offers to one field with their features; `state` says what bears on leaving it out."""
+
+    candidates: dict[str, list[int]]
+    state: tuple[int, ...]
+
+
+def _gather(number: int, known: Container[str], history: _History) -> _Gathered:
+    """What each source said of a field most lately; of older mentions of the same value only the number counts."""
     found: dict[str, list[int]] = {}
     masks: dict[str, int] = {}
     times: dict[str, int] = {}
     ranks = [0, 0, 0, 0]
-    newest_user = ""
+    newest, newest_age, asked = "", _NEVER, 0 if history.asked_at < 0 else 1
     for age, seen in enumerate(history.seen):
-        findings = seen.findings.get(number)
-        if not findings:
+        mentions = seen.mentions.get(number)
+        if not mentions:
             continue
         after = 0 if history.asked_at < 0 else 1 if age < history.asked_at else 2
-        fresh: set[tuple[int, str]] = set()
-        for finding in findings:
-            source, value = finding.source, finding.value
+        met = 0
+        for value, source, features in mentions:
             mask = masks.get(value, 0)
-            bit = 1 << source
-            if mask & bit and (source, value) not in fresh:
-                times[value] += 1
+            if mask == 0 and len(found) >= _MOST_CANDIDATES and source <= TALK and value not in known:
                 continue
-            features = found.setdefault(value, [])
-            features.extend(finding.features)
-            if mask & bit:
-                continue
-            fresh.add((source, value))
-            masks[value] = mask | bit
             times[value] = times.get(value, 0) + 1
-            features.append(_AGES[source][min(age, 7)])
-            features.append(_RANKS[source][min(ranks[source], 3)][after])
-            if source == USER:
-                newest_user = newest_user or value
-                if age + 1 < len(history.seen):
-                    features.extend(history.seen[age + 1].signature)
-        for source in {source for source, _ in fresh}:
-            ranks[source] += 1
-    for value, features in found.items():
-        rival = 0 if not newest_user else 1 if newest_user == value else 2
-        features += (_SOURCES[masks[value]], _TIMES[min(times[value], 5)], _RIVAL[rival][masks[value]])
-    return found
+            if mask & (1 << source):
+                continue
+            masks[value] = mask | 1 << source
+            met |= 1 << source
+            row = found.setdefault(value, [])
+            row += features
+            row.append(_AGES[source][age if age < 7 else 7])
+            row.append(_RANKS[source][ranks[source]][after])
+            if source == USER and age + 1 < len(history.seen):
+                row += history.seen[age + 1].signature
+        if met & 1 << USER and newest_age == _NEVER:
+            newest, newest_age = next(value for value, source, _ in mentions if source == USER), age
+        if age == history.asked_at and met & 1 << ASKED:
+            asked = 2
+        for source in range(4):
+            if met & 1 << source and ranks[source] < 3:
+                ranks[source] += 1
+    for value, row in found.items():
+        rival = 0 if newest_age == _NEVER else 1 if newest == value else 2
+        row += (_SOURCES[masks[value]], _TIMES[min(times[value], 5)], _RIVAL[rival][masks[value]])
+    newer = 0 if newest_age == _NEVER else 1 if newest_age < history.asked_at else 2
+    state = (
+        _STATE[0][asked], _STATE[1][min(newest_age, _NEVER)],
+        _STATE[2][min(len(found), 9)], _STATE[3][asked * 3 + newer],
+    )  # fmt: skip
+    return _Gathered(found, state)
 
 
-def _state(number: int, history: _History, candidates: Mapping[str, list[int]]) -> list[int]:
-    """Features of a field that bear on whether it is left out: what the assistant last asked with, and what is on offer."""
-    asked = 0
-    if history.asked_at >= 0:
-        held = any(f.source == ASKED for f in history.seen[history.asked_at].findings.get(number, ()))
-        asked = 2 if held else 1
-    user = next((age for age, s in enumerate(history.seen) if any(f.source == USER for f in s.findings.get(number, ()))), 9)
-    newer = 0 if user == 9 else 1 if user < history.asked_at else 2
-    return [_STATE[0][asked], _STATE[1][min(user, 9)], _STATE[2][min(len(candidates), 9)], _STATE[3][asked * 3 + newer]]
-
-
-def _commonest(field: FieldKnowledge) -> tuple[str, ...]:
-    ordered = sorted(field.values, key=lambda value: (-field.values[value], value))
-    return tuple(ordered[:_COMMONEST])
+def _merge(findings: Iterable[Finding]) -> dict[int, list[Mention]]:
+    """For each field the values that one message offers, each once a source, with all features of its places."""
+    merged: dict[tuple[int, str, int], dict[int, None]] = {}
+    for finding in findings:
+        merged.setdefault(finding[:3], {}).update(dict.fromkeys(finding.features))
+    by_field: dict[int, list[Mention]] = {}
+    for (field, value, source), features in merged.items():
+        by_field.setdefault(field, []).append((value, source, tuple(features)))
+    return by_field
 
 
 def _signature(reading: Reading) -> tuple[int, ...]:
@@ -299,14 +362,15 @@ def _signature(reading: Reading) -> tuple[int, ...]:
         return (feature("reply to", reading.role),)
     return (
         feature("reply to", reading.role, *norms[:20]),
-        *(feature("reply word", norm) for norm in dict.fromkeys(norms[-10:])),
+        feature("reply start", *norms[:3]),
+        feature("reply end", *norms[-3:]),
     )
 
 
-def _case_words(case: Case, seen: list[_Seen]) -> list[int]:
+def _case_words(items: Sequence[str], seen: list[_Seen]) -> list[int]:
     """What the conversation and its context say, as numbers: each word under who said it and how lately."""
     found: dict[int, None] = {feature("bias"): None}
-    for item in context_items(case.context):
+    for item in items:
         found[feature("context", item)] = None
     users = 0
     for age, one in enumerate(seen):
@@ -345,8 +409,3 @@ def group_probabilities(scores: NDArray[np.float64], first: NDArray[np.int64]) -
     lengths = np.diff(np.append(first, len(scores)))
     powers = np.exp(scores - np.repeat(np.maximum.reduceat(scores, first), lengths))
     return np.asarray(powers / np.repeat(np.add.reduceat(powers, first), lengths))
-
-
-def word_ids(texts: Iterable[str]) -> list[tuple[str, ...]]:
-    """Norms of each text."""
-    return [words_of(text) for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -17,6 +18,9 @@ class Shape(Struct, frozen=True):
     change: str
     prefix: str
     suffix: str
+
+
+_ESCAPED = re.compile(r'["\\]')
 
 
 def canonical(value: Json) -> str:
@@ -34,13 +38,18 @@ def write(text: str, shape: Shape) -> str | None:
     changed = CHANGES[shape.change](text)
     if changed is None:
         return None
-    if shape.prefix == '"' and shape.suffix == '"':
-        return json.dumps(changed, ensure_ascii=False)
-    escaped = json.dumps(changed, ensure_ascii=False)[1:-1] if '"' in shape.prefix else changed
+    if shape.prefix.startswith('"'):
+        return f"{shape.prefix}{_escape(changed)}{shape.suffix}"
+    inside = _escape(changed) if '"' in shape.prefix else changed
     try:
-        return canonical(json.loads(f"{shape.prefix}{escaped}{shape.suffix}"))
+        return canonical(json.loads(f"{shape.prefix}{inside}{shape.suffix}"))
     except ValueError:
         return None
+
+
+def _escape(text: str) -> str:
+    """Text as it stands within a JSON string."""
+    return text if text.isprintable() and not _ESCAPED.search(text) else canonical(text)[1:-1]
 
 
 def unwrap(value: str, shape: Shape) -> str | None:
@@ -73,6 +82,8 @@ def _ordinal(text: str) -> str | None:
 
 
 def _title(text: str) -> str:
+    if text.isalpha():
+        return text.capitalize()
     return " ".join(word[:1].upper() + word[1:].lower() for word in text.split(" "))
 
 

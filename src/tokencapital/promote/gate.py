@@ -17,11 +17,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tokencapital.core.policy import Decision, Evidence
-from tokencapital.stats.power import detectable_effect
+from tokencapital.stats.power import PairedDesign, smallest_detectable
 from tokencapital.stats.sequential import betting_sequence, cluster_means
 
-ALPHA = 0.05
-"""What all comparisons on one sealed batch may spend together."""
 FEWEST_SEALED = 20
 """Below so many sealed entities a change is not looked at: the look would be spent for nothing."""
 
@@ -105,8 +103,9 @@ def _fall(candidate: Estimate, live: Estimate) -> float | None:
 
 
 def _detectable(differences: NDArray[np.float64], alpha: float) -> float | None:
-    discordant = float(np.mean(differences != 0))
-    return detectable_effect(len(differences), alpha, discordant)
+    discordant = (np.count_nonzero(differences) + 1) / (len(differences) + 2)
+    found = smallest_detectable(len(differences), PairedDesign(alpha=alpha, discordant=discordant))
+    return None if found is None else float(found)
 
 
 def _verdict(decision: Decision, evidence: Evidence, reason: str) -> Verdict:

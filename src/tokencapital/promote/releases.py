@@ -27,9 +27,13 @@ class LiveReleases:
         release = book.live_release(self._store, capability)
         known = self._loaded.get(capability)
         if known is None or known.release != (release.id if release else None):
-            known = load_live(self._store, release) if release else Live(self._starting[capability])
+            known = load_live(self._store, release) if release else self.starting(capability)
             self._loaded[capability] = known
         return known
+
+    def starting(self, capability: str) -> Live:
+        """What answers before the first release."""
+        return Live(self._starting[capability])
 
 
 def load_live(store: Store, release: Release) -> Live:

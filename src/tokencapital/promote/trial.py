@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from tokencapital.core.policy import Evidence
 from tokencapital.evaluate.runner import Result, Runner, Trial
 from tokencapital.evaluate.sealed import SealedCases
-from tokencapital.promote.gate import ALPHA, compare
-from tokencapital.stats.spending import look_alpha
+from tokencapital.promote.gate import compare
 
 
 class Comparison(Struct, frozen=True):
-    """What a trial showed, and what running it took."""
+    """What a trial showed, and the answers that were given for it."""
 
     evidence: Evidence
     results: tuple[Result, ...]
@@ -24,16 +24,20 @@ class Comparison(Struct, frozen=True):
 async def compare_on_sealed(
     runner: Runner, sealed: SealedCases, candidate: Trial, live: Trial, at: datetime
 ) -> Comparison:
-    """The candidate's paired difference to the live policy on the open sealed batch.
+    """The candidate's paired difference to the live policy on the sealed batch in use.
 
-    Counts as the batch's next look: its bounds hold at the level that comparison number k may spend.
+    It is the batch's next look: number k may spend alpha * 6 / (pi^2 k^2). Without a judged sealed case
+    nothing is looked at.
     """
-    look = sealed.look(candidate.live.policy.hash, live.live.policy.hash, at)
-    ran = await runner.run(candidate, look.tasks)
-    stood = await runner.run(live, look.tasks)
-    groups = [task.group for task in look.tasks]
-    evidence = compare(_shares(ran), _shares(stood), groups, look_alpha(ALPHA, look.comparison))
-    return Comparison(evidence, (*ran, *stood))
+    batch = sealed.open(at)
+    if not batch.tasks:
+        return Comparison(Evidence(n=0, reason="no sealed case was judged yet"), ())
+    look = sealed.look(batch, candidate.live.policy.hash, live.live.policy.hash, at)
+    ran = await runner.run(candidate, batch.tasks)
+    stood = await runner.run(live, batch.tasks)
+    evidence = compare(_shares(ran), _shares(stood), [task.group for task in batch.tasks], look.alpha)
+    details = {"batch": batch.id, "comparison": look.comparison, "cases": len(batch.tasks)}
+    return Comparison(msgspec.structs.replace(evidence, details=details), (*ran, *stood))
 
 
 def _shares(results: Sequence[Result]) -> list[float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from time import perf_counter
 
 import numpy as np
@@ -21,7 +20,7 @@ from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.features import case_text
 from tokencapital.serve.generalist import Asked, GeneralistStage, Question
 from tokencapital.serve.ports import Live, ReleaseReader, Sink
-from tokencapital.serve.stages import Explore, Local, answer_locally
+from tokencapital.serve.stages import Explore, Local, Moment, answer_locally
 from tokencapital.store.database import Store
 from tokencapital.store.memory import Memory, Vectors
 
@@ -39,12 +38,6 @@ class Parts(Struct, frozen=True, kw_only=True):
     generalist: ModelClient | None = None
     seed: int = 0
     concurrency: int = 8
-
-
-class _Moment(Struct, frozen=True):
-    live: Live
-    now: datetime
-    memory: int
 
 
 class Engine:
@@ -78,9 +71,10 @@ class Engine:
             return []
         started = perf_counter()
         live = self._parts.releases.live(self.capability.name)
-        moment = _Moment(live, self._parts.clock.now(), self.memory.refresh())
+        newest = self.memory.refresh()
+        moment = Moment(live, self._parts.clock.now(), newest if live.memory is None else live.memory)
         vectors = self.encode(cases)
-        local = answer_locally(live, self.memory, cases, vectors, moment.now, self._explore(live, cases))
+        local = answer_locally(moment, self.memory, cases, vectors, self._explore(live, cases))
         local_s = (perf_counter() - started) / len(cases)
         asked = await self._ask_unsure(moment, cases, vectors, local)
         exchanges = [
@@ -96,7 +90,7 @@ class Engine:
         return Explore(np.array(chosen, bool), share)
 
     async def _ask_unsure(
-        self, moment: _Moment, cases: Sequence[Case], vectors: Vectors, local: Sequence[Local]
+        self, moment: Moment, cases: Sequence[Case], vectors: Vectors, local: Sequence[Local]
     ) -> list[Asked]:
         asked = [Asked(here.answer) for here in local]
         unsure = [i for i, here in enumerate(local) if not here.answer.sure]
@@ -114,7 +108,7 @@ class Engine:
             asked[i] = answer
         return asked
 
-    def _exemplars(self, moment: _Moment, vectors: Vectors) -> list[list[int]]:
+    def _exemplars(self, moment: Moment, vectors: Vectors) -> list[list[int]]:
         policy = moment.live.policy
         if policy.exemplars == 0:
             return [[] for _ in vectors]
@@ -122,7 +116,7 @@ class Engine:
         near = self.memory.nearest(vectors, policy.exemplars, upto=upto, now=moment.now)
         return [[int(row) for row in rows if row >= 0] for rows in near.rows]
 
-    def _trajectory(self, moment: _Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
+    def _trajectory(self, moment: Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
         completion, meter = there.completion, self._parts.meter
         spent = meter.machine(local_s)
         if completion is not None:

@@ -63,7 +63,7 @@ class GeneralistStage:
     def _weigh(self, policy: Policy, question: Question, completion: Completion) -> Answer:
         rule = policy.generalist_rule
         score = answer_score(completion)
-        known = None if rule.calibration is None or score is None else confidence(rule.calibration, score)
+        known = None if score is None else confidence(rule.calibration, score)
         sure = rule.threshold is not None and score is not None and score >= rule.threshold.score
         answer = Answer(
             value=read_answer(policy.contract, completion),

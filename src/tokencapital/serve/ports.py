@@ -13,11 +13,16 @@ from tokencapital.models.specialist import Specialist
 
 
 class Live(Struct, frozen=True):
-    """A policy ready to answer. `release` None: nothing was released yet; `specialist` None: there is none."""
+    """A policy ready to answer.
+
+    `release` None: nothing was released yet; `specialist` None: there is none. `memory` is the state of
+    the memory to answer from; None: the newest.
+    """
 
     policy: Policy
     release: str | None = None
     specialist: Specialist | None = None
+    memory: int | None = None
 
 
 class ReleaseReader(Protocol):

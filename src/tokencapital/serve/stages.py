@@ -10,8 +10,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tokencapital.core.answer import Answer, Stage
-from tokencapital.core.case import Case, ContractKind, Value
+from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.policy import Calibration, StageRule
+from tokencapital.models.replies import as_reply
 from tokencapital.models.specialist import Prediction
 from tokencapital.serve.ports import Live
 from tokencapital.stats.calibration import confidence
@@ -35,12 +36,21 @@ class Explore(Struct, frozen=True):
     share: float
 
 
+class Moment(Struct, frozen=True):
+    """Under what cases are answered: the live policy, the time, and the state of the memory."""
+
+    live: Live
+    now: datetime
+    memory: int
+
+
 def answer_locally(
-    live: Live, memory: Memory, cases: Sequence[Case], vectors: Vectors, now: datetime, explore: Explore
+    moment: Moment, memory: Memory, cases: Sequence[Case], vectors: Vectors, explore: Explore
 ) -> list[Local]:
     """One answer a case, by recall or the specialist where they may answer alone, else a draft for a person."""
+    live, now = moment.live, moment.now
     alone = live.policy.contract.kind in ANSWERS_ALONE
-    recollections = [memory.recall(case, now) if alone else None for case in cases]
+    recollections = [memory.recall(case, now, moment.memory) if alone else None for case in cases]
     doubtful = memory.doubtful(vectors, now)
     drafts = _specialist_drafts(live, cases, vectors)
     near = _near_duplicates(live, memory, vectors, now) if alone else [None] * len(cases)
@@ -94,8 +104,10 @@ def to_person(draft: Answer) -> Answer:
 def _specialist_drafts(live: Live, cases: Sequence[Case], vectors: Vectors) -> list[Answer | None]:
     if live.specialist is None:
         return [None] * len(cases)
-    rule = live.policy.specialist_rule
-    return [_drafted(prediction, rule) for prediction in live.specialist.predict(cases, vectors)]
+    predictions = live.specialist.predict(cases, vectors)
+    if live.policy.contract.kind is ContractKind.TEXT:
+        predictions = [as_reply(prediction) for prediction in predictions]
+    return [_drafted(prediction, live.policy.specialist_rule) for prediction in predictions]
 
 
 def _drafted(prediction: Prediction, rule: StageRule) -> Answer:
@@ -130,13 +142,14 @@ def _near_duplicates(live: Live, memory: Memory, vectors: Vectors, now: datetime
 
 
 def _confidence(rule: StageRule, score: float) -> float | None:
-    return None if rule.calibration is None else confidence(rule.calibration, score)
+    return confidence(rule.calibration, score)
 
 
 def _field_confidences(scores: Mapping[str, float] | None, calibration: Calibration | None) -> dict[str, float] | None:
     if scores is None or calibration is None:
         return None
-    return {name: confidence(calibration, score) for name, score in scores.items()}
+    known = {name: confidence(calibration, score) for name, score in scores.items()}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def surest(*drafts: Answer | None) -> Answer | None:

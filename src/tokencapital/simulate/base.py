@@ -24,8 +24,17 @@ RESISTS = 0.05
 UNDECIDED = 0.30
 """How often, when leaning neither way."""
 
-STRANGER = 3.0
+STRANGER = 2.0
 """How much more often an expert slips outside the kinds of work that they know."""
+
+NOT_MINE = 0.10
+"""How often an expert declines a case outside the kinds of work that they know."""
+
+CANNOT_TELL = 0.05
+"""How often an expert declines an ambiguous case."""
+
+EXPLAINS = 0.40
+"""How often an expert gives a reason for a clear case; for an ambiguous one there is always one."""
 
 OUTCOME = "resolved_first_time"
 
@@ -189,9 +198,9 @@ class Organization(Struct, frozen=True, kw_only=True):
         return self.rates.wrong
 
     def _declined(self, case: Case, expert: Expert, right: Value, plausible: Value) -> Verdict | None:
-        if expert.is_stranger_to(right) and self._chance("stranger", expert.name, case.id) < 0.10:
+        if expert.is_stranger_to(right) and self._chance("stranger", expert.name, case.id) < NOT_MINE:
             return Verdict.NOT_MY_FIELD
-        if plausible is not None and self._chance("doubt", expert.name, case.id) < 0.05:
+        if plausible is not None and self._chance("doubt", expert.name, case.id) < CANNOT_TELL:
             return Verdict.CANNOT_TELL
         return None
 
@@ -219,7 +228,7 @@ class Organization(Struct, frozen=True, kw_only=True):
         if fact.plausible is not None:
             other = fact.plausible if answer == fact.value else fact.value
             return f"{answer} rather than {other}: {self.meanings[answer]}"
-        return self.meanings[answer] if self._chance("reason", expert.name, case.id) < 0.4 else None
+        return self.meanings[answer] if self._chance("reason", expert.name, case.id) < EXPLAINS else None
 
     def _minutes(self, case: Case, expert: Expert, ambiguous: bool) -> float:
         words = sum(len(message.content.split()) for message in case.messages)

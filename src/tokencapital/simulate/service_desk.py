@@ -72,12 +72,12 @@ MISTAKEN_FOR = {
 }
 
 EXPERTS = (
-    Expert(name="ines", team="service desk", reliability=0.98, leanings=("security_incident", "high")),
-    Expert(name="bert", team="service desk", reliability=0.95, leanings=("access_request", "reset_password", "normal")),
+    Expert(name="ines", team="service desk", reliability=0.99, leanings=("security_incident", "high")),
+    Expert(name="bert", team="service desk", reliability=0.97, leanings=("access_request", "reset_password", "normal")),
     Expert(
         name="aylin",
         team="people and finance",
-        reliability=0.97,
+        reliability=0.98,
         leanings=("onboarding", "payroll_question", "procurement"),
         knows=(
             "expense_question",
@@ -92,12 +92,13 @@ EXPERTS = (
     Expert(
         name="kofi",
         team="sites",
-        reliability=0.94,
+        reliability=0.96,
         leanings=("facilities", "hardware", "high"),
         knows=("facilities", "meeting_room", "printer", "hardware", "phone_mobile", "procurement", "security_incident"),
     ),
 )
 
+_COPIED = ("device", "location", "due")
 _URGENCIES = ("low", "normal", "high")
 _LINE = re.compile(r"(?:\?(?P<second>\w+) |(?P<ruled>!))?(?P<text>.+?)(?: :: (?P<fields>.+))?")
 
@@ -165,22 +166,22 @@ def parse_messages(text: str) -> Iterator[Written]:
 
 def _parse_line(kind: str, line: str) -> Written:
     match = _LINE.fullmatch(line)
-    if match is None or kind not in MEANINGS:
+    if match is None or kind not in MEANINGS or (match["second"] or kind) not in MEANINGS:
         raise ValueError(f"expected a message of a known kind, found {line!r} under {kind!r}")
-    fields, other = _parse_fields(match["fields"]) if match["fields"] else (None, None)
-    return Written(
-        kind=kind,
-        text=match["text"],
-        second=match["second"],
-        ruled=match["ruled"] is not None,
-        fields=fields,
-        other_fields=other,
-    )
+    text = match["text"]
+    fields, other = _parse_fields(match["fields"], text) if match["fields"] else (None, None)
+    ruled = match["ruled"] is not None
+    return Written(kind=kind, text=text, second=match["second"], ruled=ruled, fields=fields, other_fields=other)
 
 
-def _parse_fields(text: str) -> tuple[dict[str, Json], dict[str, Json] | None]:
-    named = dict(part.split("=", 1) for part in text.split("; "))
+def _parse_fields(pairs: str, text: str) -> tuple[dict[str, Json], dict[str, Json] | None]:
+    """The right fields, and those that can be defended as well."""
+    named = dict(pair.split("=", 1) for pair in pairs.split("; "))
     urgency, _, doubted = named.pop("urgency", "normal").partition("/")
+    if urgency not in _URGENCIES or (doubted or urgency) not in _URGENCIES:
+        raise ValueError(f"an urgency is one of {', '.join(_URGENCIES)}, found {urgency!r} and {doubted!r}")
+    if not all(name in _COPIED and value in text for name, value in named.items()):
+        raise ValueError(f"expected {', '.join(_COPIED)} in the words of the message, found {pairs!r}")
     fields = {**named, "urgency": urgency}
     return fields, {**named, "urgency": doubted} if doubted else None
 
@@ -220,9 +221,11 @@ def _working_times(monday: datetime, count: int, rng: Generator) -> list[datetim
 
 def _triage(number: int, request: _Request) -> tuple[Case, Fact]:
     written = request.written
-    fact = Fact(value=written.kind, plausible=written.second, mistakes=MISTAKEN_FOR[written.kind])
+    mistakes = MISTAKEN_FOR[written.kind]
+    fact = Fact(value=written.kind, plausible=written.second, mistakes=mistakes)
     if written.ruled:
-        fact = replace(fact, changed=RULED_TO, changed_at=CHANGE_AT)
+        # Old habit is a slip as well, once the rule has changed.
+        fact = replace(fact, mistakes=(*mistakes, written.kind), changed=RULED_TO, changed_at=CHANGE_AT)
     return _case(TRIAGE, f"triage-{number:04}", request), fact
 
 
@@ -252,15 +255,10 @@ def _field_slips(fields: dict[str, Json]) -> tuple[dict[str, Json], ...]:
 
 
 def _capabilities() -> tuple[Capability, ...]:
-    text = {"type": "string"}
+    copied = {name: {"type": "string"} for name in _COPIED}
     schema = {
         "type": "object",
-        "properties": {
-            "device": text,
-            "location": text,
-            "due": text,
-            "urgency": {"type": "string", "enum": list(_URGENCIES)},
-        },
+        "properties": {**copied, "urgency": {"type": "string", "enum": list(_URGENCIES)}},
         "required": ["urgency"],
         "additionalProperties": False,
     }

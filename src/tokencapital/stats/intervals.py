@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+
+from tokencapital.stats.distributions import beta_quantile, normal_quantile, t_quantile
 
 Floats = NDArray[np.float64]
 Groups = Sequence[str] | Sequence[int] | NDArray[np.generic]
@@ -30,7 +31,7 @@ def wilson(successes: float, n: float, level: float) -> Interval | None:
     """
     if n <= 0:
         return None
-    z = float(special.ndtri(0.5 + level / 2))
+    z = normal_quantile(0.5 + level / 2)
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -47,8 +48,8 @@ def clopper_pearson(successes: float, n: float, level: float) -> Interval | None
     if n <= 0:
         return None
     tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(special.betaincinv(successes, n - successes + 1, tail))
-    high = 1.0 if successes >= n else float(special.betaincinv(successes + 1, n - successes, 1 - tail))
+    low = 0.0 if successes <= 0 else beta_quantile(successes, n - successes + 1, tail)
+    high = 1.0 if successes >= n else beta_quantile(successes + 1, n - successes, 1 - tail)
     return Interval(low, high, level)
 
 
@@ -88,7 +89,7 @@ def share_interval(successes: ArrayLike, groups: Groups, level: float) -> Interv
     if independent == 0.0:
         return wilson(share * count, count, level)
     design_effect = max(1.0, cluster_variance(data - share, labels) / independent)
-    penalty = (t_quantile(level, count - 1) / float(special.ndtri(0.5 + level / 2))) ** 2
+    penalty = (t_quantile(level, count - 1) / normal_quantile(0.5 + level / 2)) ** 2
     effective = len(data) / (design_effect * penalty)
     return wilson(share * effective, effective, level)
 
@@ -103,8 +104,3 @@ def group_numbers(groups: Groups) -> NDArray[np.int64]:
     """Groups as numbers 0..G-1 in order of first appearance, shape (n,)."""
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
-
-
-def t_quantile(level: float, degrees: float) -> float:
-    """The two-sided quantile of Student's t: a share `level` of it lies within plus and minus this."""
-    return float(special.stdtrit(degrees, 0.5 + level / 2))

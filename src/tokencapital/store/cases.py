@@ -87,6 +87,16 @@ def trajectories_of_case(store: Store, case_id: str) -> list[Trajectory]:
         return [_trajectory_of(row) for row in connection.execute(query)]
 
 
+def trajectories_after(store: Store, capability: str, after: str | None) -> list[Trajectory]:
+    """What was done since the trajectory with the id `after` (None: all), oldest first."""
+    query = _TRAJECTORIES.where(trajectory.c.capability == capability).order_by(trajectory.c.position)
+    if after is not None:
+        place = select(trajectory.c.position).where(trajectory.c.id == after).scalar_subquery()
+        query = query.where(trajectory.c.position > place)
+    with store.read() as connection:
+        return [_trajectory_of(row) for row in connection.execute(query)]
+
+
 def count_cases(store: Store, capability: str) -> int:
     """How many cases of the capability came in, sealed and erased ones included."""
     with store.read() as connection:
@@ -158,6 +168,8 @@ def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
         "cost_currency": cost.currency if cost else None,
         "release": done.release,
         "generalist": done.generalist,
+        "price": done.price,
+        "failure": done.failure,
     }
 
 
@@ -180,6 +192,8 @@ def _trajectory_of(row: Row[Any]) -> Trajectory:
         cost=Money(Decimal(row.cost_amount), row.cost_currency) if row.cost_amount is not None else None,
         release=row.release,
         generalist=row.generalist,
+        price=row.price,
+        failure=row.failure,
     )
 
 

@@ -16,11 +16,18 @@ from tokencapital.core.errors import StoreConflict, StoreUnavailable
 from tokencapital.store.insertion import Insertion
 from tokencapital.store.schema import SCHEMA_VERSION, counter, meta
 
-_BUSY_TIMEOUT_MS = 10_000
+_BUSY_TIMEOUT_S = "10"
 _KEY_BYTES = 32
 _CHUNK = 500
 _MIGRATION_LOCK = 0x7463_6170
 _WRITE = {"tcap_write": True}
+
+
+class _Joined(threading.local):
+    """The transactions that this thread is in."""
+
+    writer: Connection | None = None
+    reader: Connection | None = None
 
 
 class Store:
@@ -32,19 +39,22 @@ class Store:
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine = engine
         self._where = where
-        self._joined = threading.local()
+        self._joined = _Joined()
         self._write_lock = threading.Lock()
         self._probe_lock = threading.Lock()
         self._probe: Any = None
         self._insertions: dict[str, Insertion] = {}
-        self._snapshot = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._snapshot: dict[str, Any] = (
+            {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        )
         self.key = b""
 
     @staticmethod
     def open(url: str, *, key: bytes | None = None) -> Store:
         """An open store of the newest schema; made where there is none.
 
-        `url` is a path of a SQLite file or a SQLAlchemy URL. `key` decides the splits of a store that
+        `url` is a path of a SQLite file or a SQLAlchemy URL; on SQLite `?timeout=` is how many seconds to
+        wait for another process that writes (10). `key` decides the splits of a store that
         is made now; None: 32 random bytes. Raises StoreUnavailable where the store cannot be opened or
         written, StoreConflict where it exists with another key.
         """
@@ -68,28 +78,29 @@ class Store:
         Inside another one of the same thread it joins that one. Raises StoreUnavailable where the
         database fails, StoreConflict where a fact contradicts one that is there.
         """
-        outer: Connection | None = getattr(self._joined, "connection", None)
-        if outer is not None:
-            yield outer
+        if self._joined.writer is not None:
+            yield self._joined.writer
             return
-        with self._alone(), self._failures(), self._engine.connect().execution_options(**_WRITE) as connection:
-            with connection.begin():
-                self._joined.connection = connection
-                try:
-                    yield connection
-                finally:
-                    self._joined.connection = None
+        with self._alone(), self._failures(), self._connection(_WRITE) as connection, connection.begin():
+            self._joined.writer = connection
+            try:
+                yield connection
+            finally:
+                self._joined.writer = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view of the store; inside `begin` of the same thread it is that transaction."""
-        outer: Connection | None = getattr(self._joined, "connection", None)
+        """One consistent view of the store; inside another transaction of the same thread it is that one's."""
+        outer = self._joined.writer or self._joined.reader
         if outer is not None:
             yield outer
             return
-        with self._failures(), self._engine.connect().execution_options(**self._snapshot) as connection:
-            with connection.begin():
+        with self._failures(), self._connection(self._snapshot) as connection, connection.begin():
+            self._joined.reader = connection
+            try:
                 yield connection
+            finally:
+                self._joined.reader = None
 
     def add_new(self, connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
         """How many of the rows were new; those whose key was there already are left alone.
@@ -130,6 +141,9 @@ class Store:
             connection.autocommit = True
         return connection
 
+    def _connection(self, options: dict[str, Any]) -> Connection:
+        return self._engine.connect().execution_options(**options)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """SQLite lets threads of a process starve each other at its file lock; a queue here does not."""
@@ -150,9 +164,11 @@ class Store:
 
     def _migrate(self) -> None:
         with self.read() as connection:
-            version = _version(connection)
+            version = _version(connection, self._where)
         if version == SCHEMA_VERSION:
             return
+        if self._engine.dialect.name == "sqlite":
+            self.probe("PRAGMA journal_mode=WAL")
         with self.begin() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -212,7 +228,7 @@ def _prepare_file(path: Path) -> None:
     Permission bits are read too, because root may write what its owner has marked as read-only.
     """
     where = str(path)
-    if path.is_dir() or where in {"", ":memory:", "."}:
+    if path.is_dir() or path.name == ":memory:":
         raise StoreUnavailable("a store is a file, and this is none", where=where, remedy="Name a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,28 +251,36 @@ def _engine(address: URL) -> Engine:
             raise StoreUnavailable(
                 "PostgreSQL needs its driver", remedy="pip install 'tokencapital[postgres]'"
             ) from error
-    engine = create_engine(address, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+    if "timeout" not in address.query:
+        address = address.update_query_dict({"timeout": _BUSY_TIMEOUT_S})
+    engine = create_engine(address, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    """The driver's own transactions are off: it would begin too late, after the first read."""
+    """The driver's own transactions are off, because it would begin too late: after the first read.
+
+    16 MB of cache and a log of 16 MB let random keys be written a few times together, not each alone.
+    """
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000", "wal_autocheckpoint=4000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("isolation_level") == "AUTOCOMMIT":
-        return
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("tcap_write") else "BEGIN")
+    """A writer takes its turn at once: one that has read before it writes could no longer wait for it."""
+    writes = connection.get_execution_options().get("tcap_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _version(connection: Connection) -> str | None:
-    if not connection.dialect.has_table(connection, "alembic_version"):
+def _version(connection: Connection, where: str) -> str | None:
+    """The store's schema version; None where the database is empty. Raises StoreUnavailable on another's tables."""
+    tables = connection.dialect.get_table_names(connection)
+    if "alembic_version" not in tables:
+        if tables:
+            raise StoreUnavailable("this database holds other tables", where=where, remedy="Choose an empty one.")
         return None
     found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return found

@@ -64,6 +64,13 @@ def open_draws(store: Store, capability: str) -> list[Draw]:
         return [_draw_of(row) for row in connection.execute(query)]
 
 
+def all_draws(store: Store, capability: str) -> list[Draw]:
+    """Every draw of a capability, oldest first."""
+    query = select(draw).where(draw.c.capability == capability).order_by(draw.c.position)
+    with store.read() as connection:
+        return [_draw_of(row) for row in connection.execute(query)]
+
+
 def draw_counts(store: Store, capability: str) -> dict[tuple[DrawKind, Split], int]:
     """How many draws there were by kind, and by the split that their groups are in now."""
     query = (

@@ -14,6 +14,9 @@ from sqlalchemy import Connection, Dialect, Insert, Table
 from tokencapital.store.schema import Instant
 
 
+_TEXT_LENGTH = len("2026-01-31 09:30:00.000000")
+
+
 class Insertion:
     """Adds rows to one table and leaves alone those whose key is there already."""
 
@@ -55,4 +58,5 @@ def _text(moment: datetime | None) -> str | None:
         return None
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(" ", "microseconds")[:_TEXT_LENGTH]

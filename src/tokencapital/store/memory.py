@@ -90,15 +90,23 @@ class Memory:
         """Rows whose judgment may answer and teach at the time `now`, in the order of the memory."""
         return [int(row) for row in np.flatnonzero(self._valid(now))]
 
+    def any_lapsed(self, sequences: Sequence[int], now: datetime) -> bool:
+        """Whether one of the judgments with these memory sequences holds no longer at the time `now`."""
+        held = np.isin(self._sequences, np.asarray(sequences, np.int64))
+        return bool((held & (self._ends <= now.timestamp())).any())
+
     def labels(self, now: datetime) -> tuple[str, ...]:
         """Every label in a judgment that holds at the time `now`, sorted."""
         answers = (self._judged[row].judgment.answer for row in np.flatnonzero(self._valid(now)))
         return tuple(sorted({answer for answer in answers if isinstance(answer, str)}))
 
-    def recall(self, case: Case, now: datetime) -> Recollection | None:
-        """What people hold of exactly this input at the time `now`; None: nobody judged it."""
+    def recall(self, case: Case, now: datetime, upto: int) -> Recollection | None:
+        """What people held of exactly this input at the time `now`, judged up to the sequence `upto`.
+
+        None: nobody judged it.
+        """
         rows = self._rows_of_input.get(input_key(case, self._store.key), [])
-        held = [self._judged[row].judgment for row in rows if self._holds(row, now)]
+        held = [self._judged[row].judgment for row in rows if self._sequences[row] <= upto and self._holds(row, now)]
         if not held:
             return None
         agreed = all(judgment.answer == held[0].answer for judgment in held)
@@ -183,9 +191,10 @@ def _timestamp(moment: datetime | None) -> float:
 def _grown(matrix: Vectors, used: int, rows: Vectors) -> Vectors:
     """`matrix` with `rows` written behind its first `used` ones, its room doubled where it is too small."""
     needed = used + len(rows)
-    if matrix.shape[0] < needed or matrix.shape[1] != rows.shape[1]:
+    if matrix.shape[0] < needed:
         roomier = np.zeros((max(needed, 2 * matrix.shape[0], 256), rows.shape[1]), np.float32)
-        roomier[:used] = matrix[:used]
+        if used:
+            roomier[:used] = matrix[:used]
         matrix = roomier
     matrix[used:needed] = rows
     return matrix

@@ -89,6 +89,7 @@ payload = Table(
     Column("body", LargeBinary),
     Column("erased_at", Instant),
     CheckConstraint("(body IS NULL) = (erased_at IS NOT NULL)", name="erased"),
+    sqlite_with_rowid=False,
 )
 
 group_manifest = Table(
@@ -102,6 +103,7 @@ group_manifest = Table(
     Column("reason", String, nullable=False),
     Column("looks", Integer, nullable=False),
     CheckConstraint("ordinal = 0 OR (ordinal = 1 AND split = 'train')", name="leaves_once"),
+    sqlite_with_rowid=False,
 )
 
 input_group = Table(
@@ -109,6 +111,7 @@ input_group = Table(
     metadata,
     Column("input_key", String, primary_key=True),
     Column("entity_group", String, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 work_case = Table(
@@ -156,6 +159,8 @@ trajectory = Table(
     Column("cost_currency", String),
     Column("release", String),
     Column("generalist", String),
+    Column("price", String),
+    Column("failure", String),
     Index(None, "capability", "position"),
 )
 
@@ -317,6 +322,19 @@ release = Table(
     Column("parent", String),
     Column("decided_by", String, nullable=False),
     Index(None, "capability", "position"),
+)
+
+loop_turn = Table(
+    "loop_turn",
+    metadata,
+    Column("capability", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("cases", Integer, nullable=False),
+    Column("judgments", Integer, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("release", String),
+    Column("facts", Text, nullable=False),
 )
 
 evaluation = Table(

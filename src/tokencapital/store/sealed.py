@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import DrawKind, JudgedCase
@@ -29,6 +29,8 @@ from tokencapital.store.schema import (
     sealed_retirement,
     work_case,
 )
+
+_ALL = 1_000_000
 
 
 class SealedBatch(Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ def sealed_judged(store: Store, capability: str, batch: str | None = None) -> li
     with store.read() as connection:
         rows = [(judged_of(row), row.ends_at) for row in connection.execute(query)]
     return [
-        JudgedCase(judged.case, msgspec.structs.replace(judged.judgment, valid_until=_moment(ends_at)))
+        JudgedCase(judged.case, msgspec.structs.replace(judged.judgment, valid_until=ends_at))
         for judged, ends_at in rows
         if judged is not None
     ]
@@ -121,6 +123,12 @@ def looks(store: Store, batch: str) -> list[Look]:
         return [Look(**row._mapping) for row in connection.execute(query)]
 
 
+def count_waiting(store: Store, capability: str) -> int:
+    """How many judged sealed cases are in no batch yet."""
+    with store.read() as connection:
+        return len(_waiting(connection, capability, _ALL))
+
+
 def retire_batch(store: Store, batch: str, *, at: datetime, by: str) -> None:
     """The batch's groups are in `train` for good and their judgments teach, under new numbers.
 
@@ -138,7 +146,7 @@ def retire_batch(store: Store, batch: str, *, at: datetime, by: str) -> None:
         leave_sealed(store, connection, groups, Departure(at, by, f"batch {batch} retired", count))
 
 
-def _is_sealed() -> exists:
+def _is_sealed() -> ColumnElement[bool]:
     """Whether the group of a row's case is sealed: it was by its first event, and no event followed."""
     left = group_manifest.alias("left_sealed")
     first = exists().where(

@@ -54,6 +54,7 @@ def _frame() -> None:
         sa.Column("erased_at", _AT),
         sa.CheckConstraint("(body IS NULL) = (erased_at IS NOT NULL)", name="ck_payload_erased"),
         sa.PrimaryKeyConstraint("digest", name="pk_payload"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -72,12 +73,14 @@ def _groups() -> None:
             name="ck_group_manifest_leaves_once",
         ),
         sa.PrimaryKeyConstraint("entity_group", "ordinal", name="pk_group_manifest"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "input_group",
         sa.Column("input_key", sa.String(), nullable=False),
         sa.Column("entity_group", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("input_key", name="pk_input_group"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -131,6 +134,8 @@ def _trajectories() -> None:
         sa.Column("cost_currency", sa.String()),
         sa.Column("release", sa.String()),
         sa.Column("generalist", sa.String()),
+        sa.Column("price", sa.String()),
+        sa.Column("failure", sa.String()),
         sa.ForeignKeyConstraint(["case_id"], ["work_case.id"], name="fk_trajectory_case_id"),
         sa.ForeignKeyConstraint(["payload"], ["payload.digest"], name="fk_trajectory_payload"),
         sa.PrimaryKeyConstraint("position", name="pk_trajectory"),
@@ -330,6 +335,18 @@ def _releases() -> None:
     )
     op.create_index("ix_release_capability_position", "release", ["capability", "position"])
     op.create_table(
+        "loop_turn",
+        sa.Column("capability", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", _AT, nullable=False),
+        sa.Column("cases", sa.Integer(), nullable=False),
+        sa.Column("judgments", sa.Integer(), nullable=False),
+        sa.Column("memory", sa.BigInteger(), nullable=False),
+        sa.Column("release", sa.String()),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("capability", "number", name="pk_loop_turn"),
+    )
+    op.create_table(
         "evaluation",
         sa.Column("policy", sa.String(), nullable=False),
         sa.Column("memory", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -436,6 +453,7 @@ _FACTS = (
     "sealed_batch",
     "ledger_posting",
     "release",
+    "loop_turn",
     "sealed_look",
     "sealed_retirement",
     "work_case",

@@ -1,0 +1,117 @@
+"""The next policy: the specialist fitted anew, and thresholds that its held-out scores allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from tokencapital.core.case import ContractKind
+from tokencapital.core.policy import Lane, Policy, StageRule
+from tokencapital.improve.calibrate import HeldOut, held_out_uniform, stage_rule
+from tokencapital.improve.dataset import Dataset
+from tokencapital.improve.extraction import fit_fields_specialist
+from tokencapital.improve.recall import nearest_elsewhere
+from tokencapital.improve.specialist import Fit, fit_label_specialist
+from tokencapital.models.replies import as_reply, with_canned_replies
+from tokencapital.models.specialist import Prediction, Specialist
+from tokencapital.serve.ports import Live
+from tokencapital.stats.calibration import fit_calibration
+from tokencapital.store.releases import Artifact
+
+FEWEST_JUDGMENTS = 10
+"""Below so many judgments nothing is fitted."""
+THRESHOLD_RECIPE = "learn-then-test/1"
+MEMORY_RECIPE = "nearest/1"
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What a proposal has to heed: the goal's tolerance, the seed, the time, and whether the live policy
+    rests on judgments that have lapsed."""
+
+    tolerance: float
+    seed: int
+    now: datetime
+    rebuilds: bool
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """A policy that is proposed, with what was made for it.
+
+    `held_out` are its specialist's answers on the uniform draws, out of fold; they estimate what it
+    will do on cases like those. `groups` are the entities that it was built from, `rebuilds` says that
+    the live policy rests on judgments that have lapsed since.
+    """
+
+    policy: Policy
+    specialist: Specialist
+    artifact: Artifact
+    lane: Lane
+    held_out: HeldOut
+    groups: frozenset[str]
+    judgments: int
+    rebuilds: bool
+
+
+def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
+    """The live policy with its specialist, thresholds and memory brought up to the dataset.
+
+    None where there are too few judgments, or none that the live policy has not learned from.
+    """
+    if len(dataset) < FEWEST_JUDGMENTS or not _anything_new(dataset, live):
+        return None
+    fit = _fit(dataset, live.policy.contract.kind, asked.seed)
+    held_out = held_out_uniform(dataset, fit.held_out)
+    recipe = fit.specialist.recipe
+    policy = msgspec.structs.replace(
+        live.policy,
+        memory=dataset.sequence,
+        specialist=fit.specialist.digest,
+        specialist_rule=_with_fields(stage_rule(held_out, asked.tolerance, asked.seed), dataset, fit.held_out),
+        recall=stage_rule(nearest_elsewhere(dataset), asked.tolerance, asked.seed),
+        recipes=(recipe, THRESHOLD_RECIPE, MEMORY_RECIPE),
+    )
+    return Candidate(
+        policy=policy,
+        specialist=fit.specialist,
+        artifact=Artifact(
+            kind="specialist", recipe=recipe, body=fit.specialist.to_bytes(), lineage=dataset.lineage, at=asked.now
+        ),
+        lane=Lane.REFRESH if policy.recipes == live.policy.recipes else Lane.CHANGE,
+        held_out=held_out,
+        groups=frozenset(dataset.groups),
+        judgments=len(dataset),
+        rebuilds=asked.rebuilds,
+    )
+
+
+def _anything_new(dataset: Dataset, live: Live) -> bool:
+    return live.policy.specialist is None or dataset.sequence > live.policy.memory
+
+
+def _fit(dataset: Dataset, kind: ContractKind, seed: int) -> Fit:
+    match kind:
+        case ContractKind.FIELDS:
+            return fit_fields_specialist(dataset.judged, dataset.vectors, seed=seed)
+        case ContractKind.TEXT:
+            fit = fit_label_specialist(with_canned_replies(dataset.judged), dataset.vectors, seed=seed)
+            return Fit(fit.specialist, tuple(as_reply(prediction) for prediction in fit.held_out))
+        case _:
+            return fit_label_specialist(dataset.judged, dataset.vectors, seed=seed)
+
+
+def _with_fields(rule: StageRule, dataset: Dataset, predictions: Sequence[Prediction]) -> StageRule:
+    """The rule with what the score of a single field is worth, from the uniform draws."""
+    scores: list[float] = []
+    right: list[bool] = []
+    for row in np.flatnonzero(dataset.uniform):
+        prediction, answer = predictions[row], dataset.judged[row].judgment.answer
+        if prediction.fields is None or not isinstance(prediction.value, dict) or not isinstance(answer, dict):
+            continue
+        for name, score in prediction.fields.items():
+            scores.append(score)
+            right.append(prediction.value.get(name) == answer.get(name))
+    return msgspec.structs.replace(rule, fields=fit_calibration(scores, right)) if scores else rule

@@ -1,0 +1,132 @@
+"""From a candidate to a decision on record: trial, gate, release; and the watch over what is live."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.core.errors import GateError
+from tokencapital.core.ids import IdSource
+from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
+from tokencapital.evaluate.runner import Result, Runner, Trial
+from tokencapital.evaluate.sealed import SealedCases
+from tokencapital.improve.propose import Candidate
+from tokencapital.promote.gate import Estimate, Verdict, decide_change, decide_refresh, shows_harm
+from tokencapital.promote.releases import load_policy_specialist, rollback
+from tokencapital.promote.trial import Comparison, compare_on_sealed
+from tokencapital.serve.ports import Live
+from tokencapital.store import releases as book
+from tokencapital.store.database import Store
+
+WATCH_AFTER = 25
+"""A release is looked at again each time so many more sealed entities were judged."""
+WATCHMAN = "watch"
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """What deciding on one capability needs."""
+
+    capability: str
+    store: Store
+    runner: Runner
+    sealed: SealedCases
+    ids: IdSource
+
+
+class Decided(Struct, frozen=True):
+    """A decision on record, and the answers that were given for it on sealed cases."""
+
+    release: Release
+    results: tuple[Result, ...]
+
+
+async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) -> Decided:
+    """The candidate is released, held or stopped, and the decision is on record with its evidence.
+
+    A release keeps its artifact; of a candidate that is not released only the policy is kept.
+    """
+    comparison = await compare_on_sealed(
+        gate.runner, gate.sealed, _trial_of(candidate), trial_of_live(gate.store, live), now
+    )
+    verdict = _verdict(gate.store, candidate, live, comparison)
+    release = Release(
+        id=gate.ids.new("rel"),
+        capability=gate.capability,
+        policy=candidate.policy.hash,
+        at=now,
+        lane=candidate.lane,
+        decision=verdict.decision,
+        evidence=_with_held_out(verdict.evidence, candidate),
+        parent=live.release,
+    )
+    with gate.store.begin():
+        if release.decision is Decision.PROMOTED:
+            book.save_artifact(gate.store, candidate.artifact)
+        book.save_policy(gate.store, candidate.policy)
+        book.append_release(gate.store, release)
+    return Decided(release, comparison.results)
+
+
+async def watch(gate: Gate, live: Live, now: datetime) -> Decided | None:
+    """What is live is undone where the sealed cases judged since its release show harm. None: it stands."""
+    release = book.live_release(gate.store, gate.capability)
+    parent = _parent_policy(gate.store, release)
+    if release is None or parent is None or release.lane is not Lane.REFRESH:
+        return None
+    if len({task.group for task in gate.sealed.open(now).tasks}) < release.evidence.n + WATCH_AFTER:
+        return None
+    before = Live(parent, release.parent, load_policy_specialist(gate.store, parent))
+    comparison = await compare_on_sealed(
+        gate.runner, gate.sealed, trial_of_live(gate.store, live), trial_of_live(gate.store, before), now
+    )
+    if not shows_harm(comparison.evidence):
+        return None
+    return Decided(rollback(gate.store, gate.capability, WATCHMAN, now, gate.ids), comparison.results)
+
+
+def trial_of_live(store: Store, live: Live) -> Trial:
+    """A policy that was released, with the groups that its specialist was built from."""
+    digest = live.policy.specialist
+    return Trial(live, frozenset(book.lineage_groups(store, digest)) if digest else frozenset())
+
+
+def _trial_of(candidate: Candidate) -> Trial:
+    return Trial(Live(candidate.policy, None, candidate.specialist), candidate.groups)
+
+
+def _verdict(store: Store, candidate: Candidate, live: Live, comparison: Comparison) -> Verdict:
+    if candidate.lane is Lane.CHANGE:
+        return decide_change(comparison.evidence)
+    ours = Estimate(candidate.held_out.accuracy, len(candidate.held_out.right))
+    return decide_refresh(comparison.evidence, ours, _live_estimate(store, live, candidate))
+
+
+def _live_estimate(store: Store, live: Live, candidate: Candidate) -> Estimate:
+    """What the live release promised out of fold; nothing where it rests on judgments that have lapsed.
+
+    Such a release has to be rebuilt, and what it was worth under the old rule binds nobody.
+    """
+    if candidate.rebuilds:
+        return Estimate(None, 0)
+    known = next((one for one in book.releases(store, live.policy.capability) if one.id == live.release), None)
+    details = known.evidence.details.get("held_out") if known else None
+    return Estimate(details["share"], details["n"]) if details else Estimate(None, 0)
+
+
+def _with_held_out(evidence: Evidence, candidate: Candidate) -> Evidence:
+    held_out = {"share": candidate.held_out.accuracy, "n": len(candidate.held_out.right)}
+    threshold = candidate.policy.specialist_rule.threshold
+    promise = msgspec.to_builtins(threshold) if threshold else None
+    details = {**evidence.details, "held_out": held_out, "promise": promise, "judgments": candidate.judgments}
+    return msgspec.structs.replace(evidence, details=details)
+
+
+def _parent_policy(store: Store, release: Release | None) -> Policy | None:
+    if release is None or release.parent is None:
+        return None
+    parent = next((one for one in book.releases(store, release.capability) if one.id == release.parent), None)
+    if parent is None:
+        raise GateError("the parent of the live release is not on record", where=release.id)
+    return book.read_policy(store, parent.policy)
