@@ -65,7 +65,7 @@ def new_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str
 def store_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store whose key is KEY."""
     if backend == "sqlite":
-        return shutil.copy(request.getfixturevalue("sqlite_model"), tmp_path / "store.db").as_posix()
+        return str(shutil.copy(request.getfixturevalue("sqlite_model"), tmp_path / "store.db"))
     server = request.getfixturevalue("postgres_server")
     return _create_database(server, _name(), model=request.getfixturevalue("postgres_model"))
 

@@ -34,8 +34,8 @@ from tokencapital.store import (
     turns,
 )
 from tokencapital.store.database import Store
+from tokencapital.store.erasure import erase_case
 from tokencapital.store.manifest import assign, split_of_cases
-from tokencapital.store.payloads import erase_case
 from tokencapital.store.schema import CHANGEABLE, Instant, metadata
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)

@@ -6,7 +6,7 @@ watch what is live, learn from what people said, let the gate decide, and book w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from msgspec import Struct
 from tokencapital.account.entries import Kind
 from tokencapital.account.journal import LearningRun, book_learning, book_serving, booked_until
 from tokencapital.app.platform import Workplace
+from tokencapital.core.case import Json
 from tokencapital.core.policy import Release
 from tokencapital.core.quantity import Usage
 from tokencapital.evaluate.runner import Result
@@ -21,9 +22,11 @@ from tokencapital.improve.dataset import gather
 from tokencapital.improve.propose import Asked, Candidate, propose
 from tokencapital.meter.meter import Spent
 from tokencapital.promote.decide import Gate, decide, watch
-from tokencapital.store.cases import trajectories_after
+from tokencapital.store.cases import count_cases, trajectories_after
+from tokencapital.store.draws import drawn_cases
 from tokencapital.store.ledger import append_transactions, transactions
 from tokencapital.store.releases import lineage_of
+from tokencapital.store.turns import Turn
 
 
 class TurnReport(Struct, frozen=True):
@@ -108,4 +111,18 @@ def _run(place: Workplace, number: int, kind: Kind, spent: Spent, usage: Usage) 
         cost=spent.cost,
         energy=spent.energy,
         usage=usage,
+    )
+
+
+def turn_record(place: Workplace, number: int, facts: Mapping[str, Json]) -> Turn:
+    """How things stand after turn `number`, for the curve."""
+    return Turn(
+        capability=place.name,
+        number=number,
+        at=place.now(),
+        cases=count_cases(place.store, place.name),
+        judgments=len(drawn_cases(place.store, place.name)),
+        memory=place.engine.memory.sequence,
+        release=place.releases.live(place.name).release,
+        facts=facts,
     )

@@ -13,8 +13,8 @@ from time import perf_counter
 import numpy as np
 from msgspec import Struct
 
-from tokencapital.account.journal import book_review
-from tokencapital.app.loop import TurnReport, turn
+from tokencapital.app.judging import take_down
+from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Workplace
 from tokencapital.core.case import Value
 from tokencapital.core.clock import RecordedClock
@@ -22,15 +22,13 @@ from tokencapital.core.judgment import Draw, Judgment, Verdict
 from tokencapital.core.split import Split
 from tokencapital.record.importers import RecordedCase
 from tokencapital.review.acquisition import acquisition_scores, draw
-from tokencapital.review.judgments import accept
 from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.store.cases import count_cases, recent_trajectories, trajectories_of_case
 from tokencapital.store.draws import append_draws, drawn_cases
-from tokencapital.store.ledger import append_transactions
 from tokencapital.store.manifest import Assignment, assign
 from tokencapital.store.memory import Vectors
 from tokencapital.store.outcomes import append_outcomes
-from tokencapital.store.turns import Turn, append_turn, turns
+from tokencapital.store.turns import append_turn, turns
 
 TURNS = 16
 """Turns of the loop over a stream, evenly spaced in arrivals."""
@@ -154,10 +152,7 @@ class Player:
         place = self._place
         with place.store.begin():
             append_draws(place.store, draws)
-            said = [self._judgment(one) for one in draws]
-            accepted = accept(place.store, place.capability.contract, (), said)
-            booked = book_review((one.judgment for one in accepted), place.assumptions, place.parts.ids)
-            append_transactions(place.store, booked)
+            take_down(place, [self._judgment(one) for one in draws])
 
     def _judgment(self, asked: Draw) -> Judgment:
         recorded = self._by_id[asked.case]
@@ -190,28 +185,16 @@ class Player:
         self.timing.learn_s += perf_counter() - started
         spent = self.timing.since(self._told)
         self._told = Timing(self.timing.serve_s, self.timing.learn_s)
-        self._keep(number, arrived, report, spent)
+        self._keep(number, report, spent)
 
-    def _keep(self, number: int, arrived: int, report: TurnReport, spent: Timing) -> None:
-        place = self._place
-        append_turn(
-            place.store,
-            Turn(
-                capability=place.name,
-                number=number,
-                at=self._clock.now(),
-                cases=arrived,
-                judgments=len(drawn_cases(place.store, place.name)),
-                memory=place.engine.memory.sequence,
-                release=place.releases.live(place.name).release,
-                facts={
-                    "accuracy": self._recent_accuracy(),
-                    "decided": report.release.id if report.release else None,
-                    "serve_s": spent.serve_s,
-                    "learn_s": spent.learn_s,
-                },
-            ),
-        )
+    def _keep(self, number: int, report: TurnReport, spent: Timing) -> None:
+        facts = {
+            "accuracy": self._recent_accuracy(),
+            "decided": report.release.id if report.release else None,
+            "serve_s": spent.serve_s,
+            "learn_s": spent.learn_s,
+        }
+        append_turn(self._place.store, turn_record(self._place, number, facts))
 
     def _recent_accuracy(self) -> float | None:
         recent = recent_trajectories(self._place.store, self._place.name, RECENT)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from tokencapital.core.case import Message
 from tokencapital.core.judgment import JudgedCase
+from tokencapital.improve.descent import descend
 from tokencapital.improve.induction import Observation, learn_fields, observe
 from tokencapital.improve.specialist import Fit
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.candidates import FieldKnowledge
 from tokencapital.models.extraction import FieldsSpecialist
-from tokencapital.models.ranking import ABSENT, BITS, OTHER, Ranker, Rows, group_probabilities
+from tokencapital.models.ranking import ABSENT, OTHER, Ranker
 from tokencapital.models.reading import Reading
+from tokencapital.models.rows import BITS, Rows, group_probabilities
 from tokencapital.models.specialist import Prediction
 
-FOLDS = 4
-PENALTY = 0.5
+FOLDS, FEWER_FOLDS, MANY = 4, 2, 2_000
+"""Held-out predictions come from `FOLDS` folds, from fewer above `MANY` judgments, where half teach enough."""
+PENALTY = 1.0
 """Half of this times the squared length of the weights is added to the summed loss."""
 
-_ITERATIONS = 60
+_ITERATIONS = 25
 
 
 def fit_fields_specialist(judged: Sequence[JudgedCase], vectors: FloatArray, *, seed: int) -> Fit:
@@ -36,12 +39,13 @@ def fit_fields_specialist(judged: Sequence[JudgedCase], vectors: FloatArray, *, 
     """
     readings: dict[Message, Reading] = {}
     observed = observe(judged, readings)
-    folds = assign_folds([one.case.group for one in judged], FOLDS, seed)
+    count = FOLDS if len(judged) <= MANY else FEWER_FOLDS
+    folds = assign_folds([one.case.group for one in judged], count, seed)
     held_out: list[Prediction] = [Prediction(value=None, score=0.0)] * len(judged)
-    for fold in range(FOLDS):
-        out = np.flatnonzero(folds == fold)
-        rest = np.flatnonzero(folds != fold)
-        if not len(out) or not len(rest):
+    for fold in range(count):
+        out = np.flatnonzero(folds == fold).tolist()
+        rest = np.flatnonzero(folds != fold).tolist()
+        if not out or not rest:
             continue
         part = _fit([judged[i] for i in rest], [observed[i] for i in rest], readings)
         for place, prediction in zip(out, part.predict([judged[i].case for i in out], vectors[out]), strict=True):
@@ -71,8 +75,7 @@ def _targets(
     """For each group the row that the judged answer makes right: its value, ABSENT, or else OTHER."""
     truths = [{one.path: one.value for one in answer} for answer in observed]
     targets: list[int] = []
-    ends = [*rows.first[1:].tolist(), len(rows.values)]
-    for case, field, first, end in zip(rows.cases, rows.fields, rows.first.tolist(), ends, strict=True):
+    for case, field, first, end in zip(rows.cases, rows.fields, rows.first.tolist(), rows.ends, strict=True):
         truth = truths[case].get(fields[field].path, ABSENT)
         values = rows.values[first:end]
         targets.append(first + values.index(truth if truth in values else OTHER))
@@ -95,20 +98,14 @@ def _weights(rows: Rows, targets: NDArray[np.int64]) -> FloatArray:
     column[used] = np.arange(len(used), dtype=np.int32)
     parts = (rows.weights, column[rows.ids], rows.starts.astype(np.int32))
     problem = _Problem(csr_matrix(parts, shape=(len(rows.values), len(used))), rows.first, targets)
-    found = minimize(
-        _loss, np.zeros(len(used)), args=(problem,), jac=True, method="L-BFGS-B",
-        options={"maxiter": _ITERATIONS, "ftol": 1e-6, "maxcor": 7},
-    )  # fmt: skip
-    weights[used] = found.x
+    weights[used] = descend(partial(_loss, problem), np.zeros(len(used), dtype=np.float32), iterations=_ITERATIONS)
     return weights
 
 
-def _loss(weights: NDArray[np.float64], problem: _Problem) -> tuple[float, NDArray[np.float64]]:
-    scores = (problem.matrix @ weights.astype(np.float32)).astype(np.float64)
-    probability = group_probabilities(scores, problem.first)
-    right = probability[problem.targets]
-    loss = -float(np.log(np.maximum(right, 1e-300)).sum()) + 0.5 * PENALTY * float(weights @ weights)
-    residual = probability
+def _loss(problem: _Problem, weights: FloatArray) -> tuple[float, FloatArray]:
+    scores = np.asarray(problem.matrix @ weights, dtype=np.float64)
+    residual = group_probabilities(scores, problem.first)
+    loss = -float(np.log(np.maximum(residual[problem.targets], 1e-300)).sum())
     residual[problem.targets] -= 1.0
-    gradient = (problem.matrix.T @ residual.astype(np.float32)).astype(np.float64) + PENALTY * weights
-    return loss, gradient
+    gradient = problem.matrix.T @ residual.astype(np.float32) + np.float32(PENALTY) * weights
+    return loss + 0.5 * PENALTY * float(weights @ weights), np.asarray(gradient, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What judged answers tell of each field: its values, how they are written, and where in the conversation they stood."""
+"""What judged answers tell of each field: its values, how they are written, and where they stood."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from tokencapital.core.case import Json, Message
 from tokencapital.core.judgment import JudgedCase
 from tokencapital.models.candidates import FieldKnowledge
-from tokencapital.models.ranking import context_items
+from tokencapital.models.evidence import context_items
 from tokencapital.models.reading import Piece, Reading, Token, inner_quote, phrase, read, tokenize
 from tokencapital.models.writing import CHANGES, Shape, canonical, kind_of, plain_text, write
 

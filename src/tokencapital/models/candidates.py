@@ -1,4 +1,4 @@
-"""Which values a field could take in a message: those seen before that it names, and spans written as the field writes."""
+"""Values that a message offers to a field: known ones that it names, and spans written as the field writes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class FieldKnowledge(Struct, frozen=True):
     """What judgments tell of one field; a field inside an object has a longer `path`.
 
     `values` are the values (as JSON text) that more than one group was judged to have, with the number
-    of those groups; `common` those that are offered even where nobody says them. `shapes` say how spans are written as values, commonest first. `kinds` are the
-    kinds of span that were copied, at most `longest` words of them; empty: the field takes only
-    values seen before. `keys` are the keys of JSON in the conversation that held its value, and
-    `triggers` the words that stood before it. `required` are the items of context under which it was all but
-    never left out.
+    of those groups; `common` are those to offer even where nobody says them. `shapes` say how spans are
+    written as values, commonest first. `kinds` are the kinds of span that were copied, at most
+    `longest` words of them; empty: the field takes only values seen before. `keys` are the keys of
+    JSON in the conversation that held its value, `triggers` the words that stood before it, and
+    `required` the items of context under which it was hardly ever left out.
     """
 
     path: tuple[str, ...]

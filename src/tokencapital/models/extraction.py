@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tokencapital.core.case import Case, Json
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.candidates import FieldKnowledge
-from tokencapital.models.ranking import ABSENT, BITS, OTHER, Ranker, Rows, group_probabilities
+from tokencapital.models.ranking import ABSENT, Ranker
+from tokencapital.models.rows import BITS, Rows, group_probabilities
 from tokencapital.models.specialist import Prediction
 
 KIND = "fields"
@@ -38,10 +39,10 @@ class FieldsSpecialist:
     def __init__(
         self, fields: tuple[FieldKnowledge, ...], contexts: Mapping[str, Sequence[int]], weights: FloatArray
     ) -> None:
-        contexts = {item: tuple(numbers) for item, numbers in sorted(contexts.items())}
-        self._header = _Header(KIND, RECIPE, fields, contexts)
+        known = {item: tuple(numbers) for item, numbers in sorted(contexts.items())}
+        self._header = _Header(KIND, RECIPE, fields, known)
         self._weights = weights
-        self._ranker = Ranker(fields, contexts)
+        self._ranker = Ranker(fields, known)
         self._digest = hashlib.sha256(msgspec.json.encode(self._header) + weights.tobytes()).hexdigest()
 
     @property
@@ -97,8 +98,7 @@ def _assemble(
     answers: list[dict[str, Json]] = [{} for _ in range(n)]
     sure: list[dict[str, float]] = [{} for _ in range(n)]
     scores = [1.0 if rows.cases else 0.0] * n
-    ends = [*rows.first[1:].tolist(), len(rows.values)]
-    for place, field, first, end in zip(rows.cases, rows.fields, rows.first.tolist(), ends, strict=True):
+    for place, field, first, end in zip(rows.cases, rows.fields, rows.first.tolist(), rows.ends, strict=True):
         best = first + int(probability[first : end - 1].argmax())  # OTHER stands last and is no answer
         chance = float(probability[best])
         scores[place] *= chance

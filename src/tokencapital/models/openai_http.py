@@ -1,44 +1,46 @@
-"""Generalists and embedders behind any endpoint that speaks OpenAI's HTTP API."""
+"""Generalists behind any endpoint that speaks OpenAI's chat API."""
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec import Struct
 
 from tokencapital.core.case import Json
-from tokencapital.core.errors import ModelError, ModelGarbage, ModelTimeout, ModelUnavailable
-from tokencapital.models.arrays import FloatArray, unit_rows
+from tokencapital.core.errors import ModelGarbage, ModelTimeout, ModelUnavailable
+from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion, Delta, ModelRequest
 from tokencapital.models.openai_wire import (
+    DONE,
     chat_body,
     completion_of,
     delta_of,
-    label_schema,
     read_events,
-    without_format,
+    refused_parameters,
 )
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-_ERROR_BODY_CHARACTERS = 300
-_REFUSED_FORMAT = (400, 404, 415, 422, 501)
+_BAD_REQUEST = frozenset({400, 404, 415, 422, 501})
+_REMEDIES = {
+    401: "Check the API key.",
+    403: "Check the API key and what it may use.",
+    404: "Check the address and the model's name.",
+    413: "Send fewer exemplars or a shorter case.",
+    429: "Slow down, or have the limit raised.",
+}
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
     """Where a model is served. `url` ends before `/chat/completions`, as in `http://127.0.0.1:8080/v1`.
 
-    `api_key` None: no authorization is sent. `timeout_s` bounds one call from the first byte sent
-    to the last one received; for a stream it bounds the wait for each piece.
+    `api_key` None: no authorization is sent. `timeout_s` bounds a plain call as a whole; of a stream
+    it bounds the wait for the connection and for each next piece.
     """
 
     url: str
@@ -46,26 +48,29 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     api_key: str | None = None
     timeout_s: float = 60.0
 
-    def path(self, name: str) -> str:
+    def path(self, service: str) -> str:
         """The full address of one of the endpoint's services."""
-        return f"{self.url.rstrip('/')}/{name}"
+        return f"{self.url.rstrip('/')}/{service}"
 
+    @property
     def headers(self) -> dict[str, str]:
         """The headers that every call carries."""
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
 
 class OpenAIClient:
-    """A `ModelClient` over HTTP. It opens its connections on first use and keeps them until `close`.
+    """A `ModelClient` over HTTP. Connections are opened on first use and kept until `close`.
 
-    A server that refuses `response_format` or `logprobs` is asked in plain words from then on, and
-    its answers are checked as strictly as before.
+    What a server refuses (a response format, log-probabilities) is left out from then on; labels and
+    schemas are then asked for in words, and the answers are checked just as strictly. Use it from
+    one event loop.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._where = endpoint.path("chat/completions")
         self._session: ClientSession | None = None
-        self._takes_format = True
+        self._without: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -73,50 +78,95 @@ class OpenAIClient:
         return self._endpoint.model
 
     async def complete(self, request: ModelRequest) -> Completion:
-        """The whole answer; with `labels` it is one of them, with `schema` it is JSON text.
+        """The whole answer; with `labels` it is one of them, with `schema` it is JSON text of an object.
 
-        Raises ModelTimeout, ModelUnavailable (refused, 4xx, 5xx) or ModelGarbage.
+        Raises ModelTimeout, ModelUnavailable (not reached, or refused) or ModelGarbage.
         """
         started = time.perf_counter()
-        async with _Attributed(self._endpoint):
-            response = await self._post(request, stream=False)
-            async with response:
-                async with asyncio.timeout(self._endpoint.timeout_s):
-                    payload = _json(await response.read(), str(response.url))
-        elapsed_s = time.perf_counter() - started
-        return completion_of(payload, request, self._endpoint.model, elapsed_s, str(response.url))
+        with _attributed(self._where, self._endpoint.timeout_s):
+            async with await self._post(request, stream=False) as response:
+                payload = _json(await response.read(), self._where)
+        return completion_of(payload, request, self.name, time.perf_counter() - started, self._where)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
-        """The answer in pieces; raises as `complete` does, also in the middle of the answer."""
-        async with _Attributed(self._endpoint):
-            response = await self._post(request, stream=True)
-            async with response:
-                last = Delta()
+        """The answer in pieces; a label comes in one. Raises as `complete` does, also half-way."""
+        if request.labels is not None:
+            completion = await self.complete(request)
+            yield Delta(completion.text)
+            yield Delta(finish="stop", usage=completion.usage)
+            return
+        finish, usage = None, Usage(input=None, output=None)
+        with _attributed(self._where, self._endpoint.timeout_s):
+            async with await self._post(request, stream=True) as response:
                 async for event in read_events(response.content.iter_any()):
-                    delta = delta_of(_json(event, str(response.url)), str(response.url))
-                    last = Delta(finish=delta.finish or last.finish, usage=delta.usage or last.usage)
+                    if event == DONE:
+                        finish = finish or "stop"
+                        break
+                    delta = delta_of(_json(event, self._where), self._where)
+                    finish, usage = delta.finish or finish, delta.usage or usage
                     if delta.text:
                         yield Delta(delta.text)
-        if last.finish is None:
-            raise ModelGarbage("the stream ended before the answer did", where=str(response.url), remedy="Try again.")
-        yield last
+        if finish is None:
+            raise ModelGarbage("the stream ended before the answer did", where=self._where, remedy="Try again.")
+        yield Delta(finish=finish, usage=usage)
 
     async def close(self) -> None:
-        """All connections are closed; the next call opens new ones."""
+        """All connections are closed; a later call opens new ones."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def _post(self, request: ModelRequest, *, stream: bool) -> ClientResponse:
-        if self._takes_format:
-            response = await self._send(chat_body(request, self._endpoint.model, stream=stream))
-            if response.status not in _REFUSED_FORMAT:
-                return await _accepted(response)
-            refusal = await _refusal(response)
-        plain = without_format(chat_body(request, self._endpoint.model, stream=stream), request)
-        response = await _accepted(await self._send(plain))
-        if self._takes_format:
-            # Only now is it known that the refusal was about the extras, and not about the request.
-            self._takes_format = False
-            del refusal
-        return response
+        """A response with status 200. Each parameter is refused at most once, so this ends."""
+        without = self._without
+        while True:
+            body = chat_body(request, self.name, stream=stream, without=without)
+            response = await self._send(body, stream=stream)
+            if response.status == 200:
+                self._without = without
+                return response
+            async with response:
+                complaint = (await response.read()).decode("utf-8", "replace")
+            refused = refused_parameters(body, complaint) if response.status in _BAD_REQUEST else frozenset()
+            if not refused:
+                raise _refusal(response.status, complaint, self._where)
+            without |= refused
+
+    async def _send(self, body: dict[str, Json], *, stream: bool) -> ClientResponse:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(headers=self._endpoint.headers)
+        limit_s = self._endpoint.timeout_s
+        patience = aiohttp.ClientTimeout(total=limit_s)
+        if stream:
+            patience = aiohttp.ClientTimeout(total=None, sock_connect=limit_s, sock_read=limit_s)
+        return await self._session.post(self._where, json=body, timeout=patience)
+
+
+@contextmanager
+def _attributed(where: str, timeout_s: float) -> Iterator[None]:
+    """Whatever the transport raises within becomes an error of the model."""
+    import aiohttp
+
+    try:
+        yield
+    except TimeoutError as error:
+        what = f"no answer within {timeout_s:g} s"
+        raise ModelTimeout(what, where=where, remedy="Allow more time, or use a faster model.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        what = f"the endpoint could not be reached ({error})"
+        raise ModelUnavailable(what, where=where, remedy="Check that it runs and that the address is right.") from error
+
+
+def _refusal(status: int, complaint: str, where: str) -> ModelUnavailable:
+    remedy = _REMEDIES.get(status, "Try again later." if status >= 500 else "Check the request against the server.")
+    return ModelUnavailable(f"the endpoint answered {status}: {complaint[:200]}", where=where, remedy=remedy)
+
+
+def _json(body: bytes | str, where: str) -> Json:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        what = "the response is not JSON"
+        raise ModelGarbage(what, where=where, remedy="Check what is served at this address.") from error

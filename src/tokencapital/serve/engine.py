@@ -13,7 +13,6 @@ from tokencapital.core.answer import Exchange, Trajectory
 from tokencapital.core.case import Capability, Case, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.ids import IdSource
-from tokencapital.core.quantity import Usage
 from tokencapital.core.split import unit_hash
 from tokencapital.meter.meter import Meter
 from tokencapital.models.base import Embedder, ModelClient
@@ -118,9 +117,10 @@ class Engine:
 
     def _trajectory(self, moment: Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
         completion, meter = there.completion, self._parts.meter
+        usage = there.usage
         spent = meter.machine(local_s)
-        if completion is not None:
-            spent += meter.call(completion.model, completion.usage, moment.now, completion.elapsed_s)
+        if there.model is not None:
+            spent += meter.call(there.model, usage, moment.now, completion.elapsed_s if completion else 0.0)
         return Trajectory(
             id=self._parts.ids.new("trj"),
             case=case.id,
@@ -133,10 +133,10 @@ class Engine:
             propensity=here.propensity,
             elapsed_s=local_s + (completion.elapsed_s if completion else 0.0),
             energy=spent.energy,
-            usage=completion.usage if completion else Usage(),
+            usage=usage,
             cost=spent.cost,
             price=spent.price,
             release=moment.live.release,
-            generalist=self._generalist.name if completion and self._generalist else None,
+            generalist=there.model,
             failure=there.failure,
         )

@@ -13,6 +13,7 @@ from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.errors import ContractViolation, ModelError
 from tokencapital.core.judgment import JudgedCase
 from tokencapital.core.policy import Policy
+from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion, ModelClient
 from tokencapital.serve.prompt import generalist_request, read_answer
 from tokencapital.serve.stages import surest, to_person
@@ -29,11 +30,20 @@ class Question(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What came of a question. `completion` None: nobody was asked, or it failed, as `failure` says."""
+    """What came of a question. `model` None: nobody was asked. `completion` None: or the call failed, as
+    `failure` says; what the provider counts of it is then unknown."""
 
     answer: Answer
+    model: str | None = None
     completion: Completion | None = None
     failure: str | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the call: none where nobody was asked, unknown where it failed."""
+        if self.completion is not None:
+            return self.completion.usage
+        return Usage() if self.model is None else Usage(None, None)
 
 
 class GeneralistStage:
@@ -54,11 +64,11 @@ class GeneralistStage:
             async with self._slots:
                 completion = await self._client.complete(request)
         except ModelError as error:
-            return Asked(question.draft, failure=str(error))
+            return Asked(question.draft, self.name, failure=str(error))
         try:
-            return Asked(self._weigh(policy, question, completion), completion)
+            return Asked(self._weigh(policy, question, completion), self.name, completion)
         except (ModelError, ContractViolation) as error:
-            return Asked(question.draft, completion, str(error))
+            return Asked(question.draft, self.name, completion, str(error))
 
     def _weigh(self, policy: Policy, question: Question, completion: Completion) -> Answer:
         rule = policy.generalist_rule

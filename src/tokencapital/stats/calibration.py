@@ -103,8 +103,8 @@ def _shifted(prior: float, value: float, curve: float) -> float:
 def _platt(scores: Floats, hits: Floats, mass: Floats) -> tuple[float, float, float, float]:
     """Intercept and slope (>= 0) of the logistic curve on standardized scores, and their centre and spread.
 
-    Targets are (right + 1) / (right + 2) and 1 / (wrong + 2) as in Platt (1999), so that a maximum
-    exists; where the best slope is negative the curve is flat.
+    Targets are (R + 1) / (R + 2) for right cases and 1 / (W + 2) for wrong ones, R and W their
+    numbers, as in Platt (1999), so that a maximum exists; where the best slope is negative the curve is flat.
     """
     total, won = float(mass.sum()), float(mass @ hits)
     centre = float(mass @ scores) / total
@@ -119,7 +119,7 @@ def _platt(scores: Floats, hits: Floats, mass: Floats) -> tuple[float, float, fl
 
 
 def _newton(design: Floats, targets: Floats, mass: Floats, weights: Floats) -> Floats:
-    """Logistic regression with a unit Gaussian prior of one pseudo-case on the slope, by damped Newton steps."""
+    """Logistic regression with a faint Gaussian prior on the slope (variance 100), by damped Newton steps."""
     ridge = np.diag([1e-9, 0.01])
 
     def loss(at: Floats) -> float:

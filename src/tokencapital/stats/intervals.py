@@ -102,5 +102,5 @@ def cluster_variance(residuals: Floats, labels: NDArray[np.int64]) -> float:
 
 def group_numbers(groups: Groups) -> NDArray[np.int64]:
     """Groups as numbers 0..G-1 in order of first appearance, shape (n,)."""
-    numbers: dict[object, int] = {}
-    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
+    _, first, codes = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]

@@ -26,8 +26,8 @@ def paired_difference(
 
     Inputs have shape (n,), values 0 or 1 (or scores in [0, 1]). Cluster-robust: CR1 variance of the
     differences over entity groups with Student's t on G - 1 degrees, adjusted as by Agresti and Min
-    (2005): half a case is added to each cell of the paired table as groups of their own, which adds 1
-    to the sum of squares and 2 to n, so that few or no disagreements do not read as certainty. None
+    (2005): half a group of mean size s = n / G is added to each cell of the paired table, which adds s^2
+    to the sum of squares and 2 s to n, so that few or no disagreements do not read as certainty. None
     with fewer than 2 groups. To look repeatedly use `sequential.betting_sequence`.
     """
     differences = np.asarray(first_right, dtype=np.float64) - np.asarray(second_right, dtype=np.float64)
@@ -36,8 +36,9 @@ def paired_difference(
     if count < 2:
         return None
     n = len(differences)
-    centre = float(differences.sum()) / (n + 2)
-    squares = cluster_variance(differences - differences.mean(), labels) * n**2 + 1.0
-    half = t_quantile(level, count - 1) * math.sqrt(squares) / (n + 2)
+    size = n / count
+    centre = float(differences.sum()) / (n + 2 * size)
+    squares = cluster_variance(differences - differences.mean(), labels) * n**2 + size**2
+    half = t_quantile(level, count - 1) * math.sqrt(squares) / (n + 2 * size)
     interval = Interval(max(-1.0, centre - half), min(1.0, centre + half), level)
     return PairedDifference(float(differences.mean()), interval)

@@ -17,14 +17,17 @@ _MAIN_START, _PILOT_START, _PILOT_SHARE = 1 / 3, 1 / 9, 0.25
 
 
 class _Ranked(Struct, frozen=True):
-    """Calibration cases from the highest score down, with the random numbers that thinning uses."""
+    """Calibration cases from the highest score down, with the random numbers that thinning uses.
+
+    `by_group` lists the cases group by group, in random order within each.
+    """
 
     scores: Floats
     wrong: NDArray[np.bool_]
     groups: NDArray[np.int64]
     group_draws: Floats
-    case_draws: Floats
     surplus_draws: Floats
+    by_group: NDArray[np.int64]
 
 
 class _Sample(Struct, frozen=True):
@@ -56,9 +59,10 @@ def learn_threshold(
     ranked = _ranked(scores, wrong, groups, seed)
     best: Threshold | None = None
     level = 0.0
-    for count, granted in _levels(ranked, tolerance, delta):
+    samples = {count: _independent(ranked, count, tolerance) for count in _candidates(ranked.scores)}
+    for count, granted in _levels(samples, len(ranked.scores), tolerance, delta).items():
         level += granted
-        sample = _independent(ranked, count, tolerance)
+        sample = samples[count]
         if level > 0 and binomial_tail(sample.errors, sample.n, tolerance) <= level:
             best = Threshold(
                 score=float(ranked.scores[count - 1]),
@@ -93,13 +97,21 @@ def _ranked(scores: ArrayLike, wrong: ArrayLike, groups: Groups, seed: int) -> _
         wrong=errors[order],
         groups=labels[order],
         group_draws=rng.random(int(labels.max(initial=-1)) + 1),
-        case_draws=rng.random(len(values)),
         surplus_draws=rng.random(len(values)),
+        by_group=np.lexsort((rng.random(len(values)), labels[order])),
     )
 
 
-def _levels(ranked: _Ranked, tolerance: float, delta: float) -> list[tuple[int, float]]:
-    """Candidates as (number of top cases, share of `delta` granted there), fewest cases first.
+def _candidates(scores: Floats) -> list[int]:
+    """Numbers of top cases to try, fewest first; cases of equal score stand or fall together."""
+    total = len(scores)
+    marks = {math.ceil(total * step / _STEPS) for step in range(1, _STEPS + 1)}
+    marks |= {math.ceil(total * _MAIN_START), math.ceil(total * _PILOT_START)}
+    return sorted({int(np.searchsorted(-scores, -scores[mark - 1], side="right")) for mark in marks if mark})
+
+
+def _levels(samples: dict[int, _Sample], total: int, tolerance: float, delta: float) -> dict[int, float]:
+    """The part of `delta` granted at each candidate from the first that is tested down.
 
     Tests start at the top third of the cases and go down in steps of a twentieth: the highest
     candidates hold too few cases to survive one unlucky error, and each test on the way is one more
@@ -107,25 +119,19 @@ def _levels(ranked: _Ranked, tolerance: float, delta: float) -> list[tuple[int, 
     a quarter of `delta` starts at the top ninth, for a model that is only right there; what it wins
     is passed on. In simulation this kept more coverage than starting from the top or splitting evenly.
     """
-    total = len(ranked.scores)
-    marks = np.ceil(total * np.arange(1, _STEPS + 1) / _STEPS)
-    marks = np.append(marks, [math.ceil(total * _MAIN_START), math.ceil(total * _PILOT_START)])
-    ascending = -ranked.scores
-    counts = sorted({int(np.searchsorted(ascending, ascending[int(mark) - 1], side="right")) for mark in marks if mark})
-    sizes = {count: _independent(ranked, count, tolerance).n for count in counts}
-    pilot = _start(sizes, total * _PILOT_START, cases_required(tolerance, delta * _PILOT_SHARE))
-    main = _start(sizes, total * _MAIN_START, cases_required(tolerance, delta))
+    pilot = _start(samples, total * _PILOT_START, cases_required(tolerance, delta * _PILOT_SHARE))
+    main = _start(samples, total * _MAIN_START, cases_required(tolerance, delta))
     if main is None:
-        return []
-    if pilot is None or pilot >= main:
-        return [(count, delta if count == main else 0.0) for count in counts if count >= main]
-    granted = {pilot: delta * _PILOT_SHARE, main: delta * (1 - _PILOT_SHARE)}
-    return [(count, granted.get(count, 0.0)) for count in counts if count >= pilot]
+        return {}
+    granted = {main: delta}
+    if pilot is not None and pilot < main:
+        granted = {pilot: delta * _PILOT_SHARE, main: delta * (1 - _PILOT_SHARE)}
+    return {count: granted.get(count, 0.0) for count in samples if count >= min(granted)}
 
 
-def _start(sizes: dict[int, int], mark: float, required: int) -> int | None:
+def _start(samples: dict[int, _Sample], mark: float, required: int) -> int | None:
     """The first candidate at or below `mark` whose independent sample could pass."""
-    return next((count for count, size in sizes.items() if count >= mark and size >= required), None)
+    return next((count for count, sample in samples.items() if count >= mark and sample.n >= required), None)
 
 
 def _independent(ranked: _Ranked, count: int, tolerance: float) -> _Sample:
@@ -139,7 +145,7 @@ def _independent(ranked: _Ranked, count: int, tolerance: float) -> _Sample:
     groups = ranked.groups[:count]
     sizes = np.bincount(groups, minlength=len(ranked.group_draws))
     cap = _cap(sizes[sizes > 0], tolerance)
-    order = np.lexsort((ranked.case_draws[:count], groups))
+    order = ranked.by_group[ranked.by_group < count]
     starts = np.append(True, groups[order][1:] != groups[order][:-1])
     places = np.arange(count) - np.maximum.accumulate(np.where(starts, np.arange(count), 0))
     chosen, beyond = order[starts], order[places >= cap]

@@ -10,7 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc, make_url, select
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    exc,
+    make_url,
+    select,
+)
 
 from tokencapital.core.errors import StoreConflict, StoreUnavailable
 from tokencapital.store.insertion import Insertion
@@ -200,9 +212,16 @@ def chunks(values: Iterable[str]) -> Iterator[list[str]]:
 
 def next_numbers(connection: Connection, name: str, count: int) -> int:
     """The first of `count` numbers nobody else has; others who want some wait until this one commits."""
-    statement = counter.update().where(counter.c.name == name).values(value=counter.c.value + count)
-    last: int = connection.execute(statement.returning(counter.c.value)).scalar_one()
+    last: int = connection.execute(_TAKE_NUMBERS, {"counted": name, "more": count}).scalar_one()
     return last - count + 1
+
+
+_TAKE_NUMBERS = (
+    counter.update()
+    .where(counter.c.name == bindparam("counted"))
+    .values(value=counter.c.value + bindparam("more", type_=BigInteger))
+    .returning(counter.c.value)
+)
 
 
 def _address(url: str) -> URL:
@@ -260,13 +279,14 @@ def _engine(address: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
-    """The driver's own transactions are off, because it would begin too late: after the first read.
-
-    16 MB of cache and a log of 16 MB let random keys be written a few times together, not each alone.
-    """
+    """The driver's own transactions are off, because it would begin too late: after the first read."""
     connection.isolation_level = None
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16000", "wal_autocheckpoint=4000"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+_PRAGMAS = ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-16000", "wal_autocheckpoint=4000")
+"""What is erased is overwritten; 16 MB of cache and of log let random keys be written together."""
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Dialect, Insert, Table
 
 from tokencapital.store.schema import Instant
 
-
 _TEXT_LENGTH = len("2026-01-31 09:30:00.000000")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, select
 
 from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment
@@ -25,6 +25,22 @@ from tokencapital.store.manifest import Departure, groups_of_cases, mark_departu
 from tokencapital.store.payloads import Payloads
 from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with_words, stands
 from tokencapital.store.schema import judgment, memory_event, work_case
+
+_NEVER = 2**62
+_SOME: BindParameter[str] = bindparam("some", expanding=True)
+_THERE = select(judgment.c.id).where(judgment.c.id.in_(_SOME))
+_EVENTS = (
+    judgments_with_words()
+    .add_columns(
+        memory_event.c.sequence.label("event_sequence"),
+        memory_event.c.kind.label("event_kind"),
+        memory_event.c.valid_until.label("event_valid_until"),
+    )
+    .join(memory_event, memory_event.c.judgment_id == judgment.c.id)
+    .where(memory_event.c.capability == bindparam("of"), memory_event.c.learnable)
+    .where(memory_event.c.sequence > bindparam("after"), memory_event.c.sequence <= bindparam("until"))
+    .order_by(memory_event.c.sequence)
+)
 
 
 class MemoryEventKind(StrEnum):
@@ -91,22 +107,9 @@ def memory_events(store: Store, capability: str, after: int, until: int | None =
 
     Judgments of sealed groups are not among them, nor those whose words were erased.
     """
-    columns = (
-        memory_event.c.sequence.label("event_sequence"),
-        memory_event.c.kind.label("event_kind"),
-        memory_event.c.valid_until.label("event_valid_until"),
-    )
-    query = (
-        judgments_with_words()
-        .add_columns(*columns)
-        .join(memory_event, memory_event.c.judgment_id == judgment.c.id)
-        .where(memory_event.c.capability == capability, memory_event.c.sequence > after, memory_event.c.learnable)
-        .order_by(memory_event.c.sequence)
-    )
-    if until is not None:
-        query = query.where(memory_event.c.sequence <= until)
+    wanted = {"of": capability, "after": after, "until": _NEVER if until is None else until}
     with store.read() as connection:
-        events = [_event_of(row) for row in connection.execute(query)]
+        events = [_event_of(row) for row in connection.execute(_EVENTS, wanted)]
     return [event for event in events if event is not None]
 
 
@@ -154,8 +157,10 @@ def _lock_memory(connection: Connection) -> None:
 def _known(connection: Connection, ids: Iterable[str]) -> dict[str, Judgment]:
     found: dict[str, Judgment] = {}
     for some in chunks(ids):
-        rows = connection.execute(judgments_with_words().where(judgment.c.id.in_(some)))
-        found.update((row.id, judgment_of(row)) for row in rows)
+        there = list(connection.execute(_THERE, {"some": some}).scalars())
+        if there:
+            rows = connection.execute(judgments_with_words().where(judgment.c.id.in_(there)))
+            found.update((row.id, judgment_of(row)) for row in rows)
     return found
 
 

@@ -6,12 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from tokencapital.core.case import Case
 from tokencapital.core.split import Split, assign_split, input_key
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.schema import group_manifest, input_group, work_case
+
+_SOME: BindParameter[str] = bindparam("some", expanding=True)
+_SPLITS = (
+    select(group_manifest.c.entity_group, group_manifest.c.split)
+    .where(group_manifest.c.entity_group.in_(_SOME))
+    .order_by(group_manifest.c.ordinal)
+)
+_GROUPS_OF_CASES = select(work_case.c.id, work_case.c.entity_group).where(work_case.c.id.in_(_SOME))
+_GROUPS_OF_INPUTS = select(input_group.c.input_key, input_group.c.entity_group).where(
+    input_group.c.input_key.in_(_SOME)
+)
 
 
 class Assignment(Struct, frozen=True):
@@ -69,10 +80,8 @@ def is_stand_alone(case: Case) -> bool:
 def splits_of(connection: Connection, groups: Iterable[str]) -> dict[str, Split]:
     """The split of each group that was seen before."""
     found: dict[str, Split] = {}
-    table = group_manifest.c
     for some in chunks(groups):
-        query = select(table.entity_group, table.split).where(table.entity_group.in_(some)).order_by(table.ordinal)
-        found.update((group, Split(split)) for group, split in connection.execute(query))
+        found.update((group, Split(split)) for group, split in connection.execute(_SPLITS, {"some": some}))
     return found
 
 
@@ -88,7 +97,7 @@ def groups_of_cases(connection: Connection, case_ids: Iterable[str]) -> dict[str
     """The group of each case that is stored."""
     found: dict[str, str] = {}
     for some in chunks(case_ids):
-        rows = connection.execute(select(work_case.c.id, work_case.c.entity_group).where(work_case.c.id.in_(some)))
+        rows = connection.execute(_GROUPS_OF_CASES, {"some": some})
         found.update((case_id, group) for case_id, group in rows)
     return found
 
@@ -139,9 +148,8 @@ def _claim_groups(store: Store, connection: Connection, groups: Mapping[str, dat
 
 def _earlier_groups(connection: Connection, keys: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    table = input_group.c
     for some in chunks(keys):
-        rows = connection.execute(select(table.input_key, table.entity_group).where(table.input_key.in_(some)))
+        rows = connection.execute(_GROUPS_OF_INPUTS, {"some": some})
         found.update((key, group) for key, group in rows)
     return found
 

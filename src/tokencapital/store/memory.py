@@ -74,7 +74,7 @@ class Memory:
         """Every fact committed before the call is in the memory; returns its sequence."""
         latest = latest_sequence(self._store)
         if latest > self.sequence:
-            self._apply(memory_events(self._store, self._capability, after=self.sequence))
+            self._apply(memory_events(self._store, self._capability, after=self.sequence, until=latest))
             self.sequence = latest
         return self.sequence
 

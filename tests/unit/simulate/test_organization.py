@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from tokencapital.core.case import Case
 from tokencapital.core.errors import InputError
 from tokencapital.simulate.base import Organization
-from tokencapital.simulate.organization import Plan, made_up_word, simulated_organization
+from tokencapital.simulate.organization import START, Plan, made_up_word, simulated_organization
 
 
 def texts(organization: Organization) -> list[str]:
@@ -129,18 +129,17 @@ def test_a_rule_change_moves_one_topic_to_the_second_kind() -> None:
 
 
 def test_drift_changes_the_words_from_the_middle_on() -> None:
-    def new_words(drift: float) -> float:
-        said = [text.split() for text in texts(simulated_organization(9, Plan(drift=drift)))]
-        early = {word for words in said[:1000] for word in words}
-        late = [word for words in said[1100:] for word in words]
-        return sum(word not in early for word in late) / len(late)
-
-    assert new_words(0.0) < 0.02
-    assert new_words(0.3) > 0.10
+    still, drifting = (simulated_organization(9, Plan(drift=drift)) for drift in (0.0, 0.3))
+    middle = next(i for i, case in enumerate(still.cases) if case.at >= START + timedelta(days=21))
+    assert texts(drifting)[:middle] == texts(still)[:middle]
+    known = {word for text in texts(still) for word in text.split()}
+    late = [word for text in texts(drifting)[middle:] for word in text.split()]
+    assert 0.10 < sum(word not in known for word in late) / len(late) < 0.30
 
 
 def test_twins_are_the_same_words_of_two_entities_and_telltales_carry_their_label() -> None:
-    organization = simulated_organization(10, Plan(cases=1000, ruled=0.4, twins=25, telltales=15))
+    plan = Plan(cases=1000, cases_per_group=250, ruled=0.4, twins=25, telltales=15)
+    organization = simulated_organization(10, plan)
     by_id = {case.id: case for case in organization.cases}
     assert len(organization.leaks.twins) == 25
     assert len(organization.leaks.telltales) == 15

@@ -22,7 +22,7 @@ def drawn(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(CASES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_map_is_monotone_and_strictly_inside_zero_and_one(cases: list[tuple[float, bool]]) -> None:
     calibration = fit_calibration([score for score, _ in cases], [right for _, right in cases])
     assert calibration is not None
@@ -32,7 +32,7 @@ def test_map_is_monotone_and_strictly_inside_zero_and_one(cases: list[tuple[floa
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 5)), min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_pooling_agrees_with_sklearn(points: list[tuple[float, float]]) -> None:
     values, mass = (np.array(column) for column in zip(*points, strict=True))
     expected = IsotonicRegression().fit_transform(np.arange(len(values)), values, sample_weight=mass)

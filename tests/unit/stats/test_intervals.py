@@ -12,7 +12,7 @@ COUNTS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.j
 LEVELS = st.sampled_from([0.8, 0.9, 0.95, 0.99])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(COUNTS, LEVELS)
 def test_wilson_agrees_with_scipy(counts: tuple[int, int], level: float) -> None:
     interval, expected = wilson(*counts, level), stats.binomtest(*counts).proportion_ci(level, method="wilson")
@@ -20,7 +20,7 @@ def test_wilson_agrees_with_scipy(counts: tuple[int, int], level: float) -> None
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(COUNTS, LEVELS)
 def test_clopper_pearson_agrees_with_scipy(counts: tuple[int, int], level: float) -> None:
     interval, expected = clopper_pearson(*counts, level), stats.binomtest(*counts).proportion_ci(level, method="exact")
@@ -28,7 +28,7 @@ def test_clopper_pearson_agrees_with_scipy(counts: tuple[int, int], level: float
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(COUNTS)
 def test_a_higher_level_is_wider_and_holds_the_share(counts: tuple[int, int]) -> None:
     for method in (wilson, clopper_pearson):

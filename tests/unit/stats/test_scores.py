@@ -12,7 +12,7 @@ PAIRS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abcd")), min
 
 
 @given(PAIRS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_label_scores_agree_with_sklearn(pairs: list[tuple[str, str]]) -> None:
     expected, answers = [want for want, _ in pairs], [got for _, got in pairs]
     assert accuracy(expected, answers) == pytest.approx(accuracy_score(expected, answers))
@@ -33,7 +33,7 @@ def test_a_missing_answer_is_wrong_and_adds_no_label() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=4, max_size=40))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_auc_agrees_with_sklearn_and_lies_in_its_interval(cases: list[tuple[int, bool]]) -> None:
     scores, positive = [float(score) for score, _ in cases], [flag for _, flag in cases]
     found = auc(scores, positive)

@@ -34,7 +34,7 @@ def plain_wealth(differences: list[float], null_mean: float) -> float:
     return total
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(DIFFERENCES, st.floats(-0.9, 0.9))
 def test_e_value_is_the_mean_wealth_of_constant_bets(differences: list[float], null_mean: float) -> None:
     assert e_value(differences, null_mean)[-1] == pytest.approx(plain_wealth(differences, null_mean), rel=1e-9)
@@ -52,7 +52,7 @@ def test_expected_e_value_is_one_when_the_mean_is_the_null(null_mean: float) -> 
     assert expected == pytest.approx(1.0, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(DIFFERENCES, st.floats(0.01, 0.4), st.floats(-0.95, 0.95))
 def test_lower_bound_passes_a_mean_exactly_when_the_e_value_does(
     differences: list[float], alpha: float, null_mean: float
@@ -63,7 +63,7 @@ def test_lower_bound_passes_a_mean_exactly_when_the_e_value_does(
     assert not np.any(crossed[gap < -1e-6])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(DIFFERENCES, st.floats(0.01, 0.4))
 def test_upper_bound_mirrors_the_lower(differences: list[float], alpha: float) -> None:
     bounds, mirrored = betting_sequence(differences, alpha), betting_sequence([-d for d in differences], alpha)
@@ -72,7 +72,7 @@ def test_upper_bound_mirrors_the_lower(differences: list[float], alpha: float) -
     assert np.all(np.diff(bounds.upper) <= 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(DIFFERENCES, st.floats(0.02, 0.4))
 def test_a_stricter_level_gives_wider_bounds(differences: list[float], alpha: float) -> None:
     loose, strict = betting_sequence(differences, alpha), betting_sequence(differences, alpha / 2)
@@ -80,7 +80,7 @@ def test_a_stricter_level_gives_wider_bounds(differences: list[float], alpha: fl
     assert np.all(strict.upper >= loose.upper)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(DIFFERENCES, st.randoms(use_true_random=False))
 def test_final_e_value_does_not_depend_on_the_order(differences: list[float], random: object) -> None:
     shuffled = list(differences)
@@ -104,12 +104,12 @@ def test_peeking_at_a_margin_is_valid_on_its_boundary() -> None:
 def test_both_bounds_hold_at_every_case_at_once() -> None:
     rng = np.random.default_rng(9)
     missed_low = missed_high = 0
-    for _ in range(150):
-        bounds = betting_sequence(paired(rng, (200,), 0.12, 0.07), 0.1)
+    for _ in range(100):
+        bounds = betting_sequence(paired(rng, (150,), 0.12, 0.07), 0.1)
         missed_low += bool(np.any(bounds.lower > 0.05))
         missed_high += bool(np.any(bounds.upper < 0.05))
-    assert missed_low <= 24
-    assert missed_high <= 24
+    assert missed_low <= 16
+    assert missed_high <= 16
 
 
 def test_bounds_close_in_on_the_truth() -> None:

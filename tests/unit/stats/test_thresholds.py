@@ -31,7 +31,7 @@ def selective_error(threshold: float) -> float:
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.floats(0.01, 0.99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_binomial_tail_by_summation(errors: int, n: int, share: float) -> None:
     errors = min(errors, n)
     expected = sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(errors + 1))
@@ -52,18 +52,18 @@ def test_nothing_is_vouched_for_without_cases_or_with_errors_everywhere() -> Non
     assert learn((rng.random(5000), rng.random(5000) < 0.5, np.arange(5000))) is None
 
 
-@pytest.mark.parametrize("n", [150, 400, 2000])
+@pytest.mark.parametrize("n", [150, 400, 1000])
 def test_promise_holds_in_nine_of_ten_draws(n: int) -> None:
     rng = np.random.default_rng(n)
-    learned = [learn(rising_risk(rng, n)) for _ in range(300)]
+    learned = [learn(rising_risk(rng, n)) for _ in range(150)]
     broken = sum(found is not None and selective_error(found.score) > 0.05 for found in learned)
-    assert broken <= 30 + 2 * np.sqrt(27)
+    assert broken <= 15 + 2 * np.sqrt(13.5)
 
 
 def test_most_of_what_could_be_answered_is_answered() -> None:
     rng = np.random.default_rng(1)
     best = next(t for t in np.linspace(0, 1, 1001) if selective_error(t) <= 0.05)
-    coverage = [1 - found.score if (found := learn(rising_risk(rng, 1000))) else 0.0 for _ in range(100)]
+    coverage = [1 - found.score if (found := learn(rising_risk(rng, 3000))) else 0.0 for _ in range(30)]
     assert np.mean(coverage) > 0.75 * (1 - best)
 
 
@@ -88,19 +88,25 @@ def one_giant(rng: np.random.Generator, _: int) -> Cases:
     return rng.random(len(labels)), (rng.random(len(sizes)) < 0.0501)[labels], labels
 
 
-@pytest.mark.parametrize("world", [on_the_edge, dependent_pairs, one_giant])
+def shared_fate(rng: np.random.Generator, _: int) -> Cases:
+    """60 groups of 8, each all wrong or all right, with one score."""
+    labels = np.repeat(np.arange(60), 8)
+    return rng.random(60)[labels], (rng.random(60) < 0.0501)[labels], labels
+
+
+@pytest.mark.parametrize("world", [on_the_edge, dependent_pairs, one_giant, shared_fate])
 def test_false_promises_stay_below_delta_at_the_edge(world: Callable[[np.random.Generator, int], Cases]) -> None:
     rng = np.random.default_rng(3)
-    false = sum(learn(world(rng, seed), seed) is not None for seed in range(400))
-    assert false <= 40 + 2 * np.sqrt(36)
+    false = sum(learn(world(rng, seed), seed) is not None for seed in range(150))
+    assert false <= 15 + 2 * np.sqrt(13.5)
 
 
 def test_treating_dependent_cases_as_independent_would_break_the_promise() -> None:
     """The guard on groups is needed: without it the same world is promised far too often."""
     rng = np.random.default_rng(3)
-    worlds = [dependent_pairs(rng, seed) for seed in range(200)]
+    worlds = [shared_fate(rng, seed) for seed in range(100)]
     careless = sum(learn((scores, wrong, np.arange(len(scores)))) is not None for scores, wrong, _ in worlds)
-    assert careless > 40
+    assert careless > 20
 
 
 def test_a_few_large_groups_do_not_thin_everyone() -> None:
@@ -119,8 +125,8 @@ def test_equal_groups_lose_all_but_one_case_each() -> None:
 
 
 def test_single_cases_leave_nothing_to_chance_and_order_does_not_matter() -> None:
-    scores, wrong, groups = rising_risk(np.random.default_rng(5), 500)
-    shuffle = np.random.default_rng(6).permutation(500)
+    scores, wrong, groups = rising_risk(np.random.default_rng(5), 2000)
+    shuffle = np.random.default_rng(6).permutation(2000)
     again = learn((scores[shuffle], wrong[shuffle], groups[shuffle]), seed=9)
     assert learn((scores, wrong, groups), seed=1) == again
     assert again is not None
@@ -147,7 +153,7 @@ def test_a_model_right_only_at_the_top_is_used_there() -> None:
 
 def test_a_laxer_tolerance_answers_no_less() -> None:
     rng = np.random.default_rng(8)
-    for _ in range(30):
+    for _ in range(15):
         cases = rising_risk(rng, 800)
         strict, lax = learn(cases, tolerance=0.05), learn(cases, tolerance=0.15)
         assert lax is not None

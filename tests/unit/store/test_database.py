@@ -6,13 +6,18 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
+from tokencapital.core.case import Case, Message
 from tokencapital.core.errors import StoreConflict, StoreUnavailable
-from tokencapital.store.cases import count_cases
+from tokencapital.core.quantity import UNKNOWN_ENERGY
+from tokencapital.store.cases import count_cases, record_exchanges
 from tokencapital.store.database import Store, chunks
+from tokencapital.store.erasure import erase_case
 from tokencapital.store.judgments import latest_sequence
 
 _WRITER = """
@@ -204,3 +209,31 @@ def test_alembic_is_loaded_only_to_migrate(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert said == ["True False", "False False"]
+
+
+def test_erased_words_are_not_left_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = Store.open(str(path))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    words = "my secret is a yellow submarine"
+    case = Case(id="c", capability="t", group="g", at=at, messages=(Message("user", words),))
+    done = Trajectory(
+        id="t",
+        case="c",
+        capability="t",
+        at=at,
+        answer=Answer(value="a", stage=Stage.RECALL),
+        policy="p",
+        memory=0,
+        seed=0,
+        propensity=1.0,
+        elapsed_s=0.0,
+        energy=UNKNOWN_ENERGY,
+    )
+    record_exchanges(store, [Exchange(case, done)])
+    store.close()
+    assert words.encode() in path.read_bytes()
+    store = Store.open(str(path))
+    erase_case(store, "c", by="dpo", at=at)
+    store.close()
+    assert words.encode() not in path.read_bytes()

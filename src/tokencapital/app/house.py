@@ -1,0 +1,66 @@
+"""What commands ask of an open house."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.app.loop import TurnReport, turn, turn_record
+from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.settings import load_settings
+from tokencapital.core.policy import Evidence, Release
+from tokencapital.evaluate.runner import Trial
+from tokencapital.promote.decide import trial_of_live
+from tokencapital.promote.trial import compare_on_sealed
+from tokencapital.store.releases import releases
+from tokencapital.store.turns import append_turn, turns
+
+
+def open_house(config: Path | None, store: str | None) -> Platform:
+    """The house as configured; `store` overrides where it keeps everything."""
+    settings = load_settings(config)
+    return Platform.open(settings if store is None else msgspec.structs.replace(settings, store=store))
+
+
+def releases_of(platform: Platform, capability: str | None) -> list[Release]:
+    """All decisions of the gate, of one capability or of all, oldest first within each.
+
+    Raises UnknownCapability.
+    """
+    names = [one.name for one in platform.capabilities()] if capability is None else [platform.workplace(capability).name]
+    return [one for name in names for one in releases(platform.store, name)]
+
+
+class LiveScore(Struct, frozen=True):
+    """The live release on the sealed batch in use, and its uplift over the starting policy.
+
+    `right` None: no sealed case was judged.
+    """
+
+    release: str | None
+    cases: int
+    right: float | None
+    evidence: Evidence
+
+
+async def evaluate_live(place: Workplace) -> LiveScore:
+    """The live release scored on the sealed batch in use, as one more look at it."""
+    live = place.releases.live(place.name)
+    start = Trial(place.releases.starting(place.name), frozenset())
+    comparison = await compare_on_sealed(
+        place.runner, place.sealed, trial_of_live(place.store, live), start, place.now()
+    )
+    ours = comparison.results[: len(comparison.results) // 2]
+    right = sum(result.score.share for result in ours) / len(ours) if ours else None
+    return LiveScore(live.release, len(ours), right, comparison.evidence)
+
+
+async def turn_once(place: Workplace) -> TurnReport:
+    """The loop's next turn, on record."""
+    number = len(turns(place.store, place.name)) + 1
+    report = await turn(place, number)
+    if not report.idle:
+        append_turn(place.store, turn_record(place, number, {"train_s": report.train_s}))
+    return report

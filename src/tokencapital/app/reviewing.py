@@ -1,0 +1,66 @@
+"""The cases that wait for a person, with what the machine proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.app.judging import judge
+from tokencapital.app.platform import Platform, Workplace
+from tokencapital.core.case import ContractKind, Json, Message, Value
+from tokencapital.core.errors import ContractViolation
+from tokencapital.core.judgment import Verdict
+from tokencapital.review.judgments import Accepted
+from tokencapital.review.routes import Said
+from tokencapital.store.cases import read_cases, trajectories_of_case
+from tokencapital.store.draws import open_draws
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A case that the queue asks of people. `proposed` None: the machine has no answer."""
+
+    case: str
+    kind: ContractKind
+    messages: tuple[Message, ...]
+    context: Mapping[str, Json]
+    proposed: Value
+    source: str | None
+    confidence: float | None
+
+
+def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
+    """At most `most` open draws, oldest first, with the newest answer to each."""
+    asked = [draw.case for draw in open_draws(place.store, place.name)][:most]
+    cases = read_cases(place.store, asked)
+    return [_waiting(place, case_id, cases[case_id].messages, cases[case_id].context) for case_id in asked if case_id in cases]
+
+
+def say(platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None) -> Accepted:
+    """What the expert said is stored. Raises ContractViolation where the answer does not fit."""
+    value = waiting.proposed if verdict is Verdict.RIGHT else _read(waiting.kind, answer)
+    return judge(platform, Said(expert=expert, verdict=verdict, case=waiting.case, answer=value))
+
+
+def _waiting(place: Workplace, case_id: str, messages: tuple[Message, ...], context: Mapping[str, Json]) -> Waiting:
+    done = trajectories_of_case(place.store, case_id)
+    answer = done[-1].answer if done else None
+    return Waiting(
+        case=case_id,
+        kind=place.capability.contract.kind,
+        messages=messages,
+        context=context,
+        proposed=answer.value if answer else None,
+        source=answer.source.value if answer and answer.source else None,
+        confidence=answer.confidence if answer else None,
+    )
+
+
+def _read(kind: ContractKind, answer: str | None) -> Value:
+    if answer is None or kind is not ContractKind.FIELDS:
+        return answer
+    try:
+        return msgspec.json.decode(answer, type=dict[str, Json])
+    except msgspec.MsgspecError as error:
+        raise ContractViolation(f"the answer is no JSON object: {error}") from error

@@ -1,0 +1,33 @@
+"""The command `tcap`: thin calls into `app`, for people and, with `--json`, for programs."""
+
+from __future__ import annotations
+
+import typer
+
+from tokencapital.cli import books, demo, doctor, learning, releases, replay, review, serve
+
+app = typer.Typer(
+    name="tcap",
+    help="The learning loop that makes a company's AI its own, and the books of what was learned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+app.command()(demo.demo)
+app.command()(replay.replay)
+app.command()(serve.serve)
+app.command()(review.review)
+app.command()(learning.evaluate)
+app.command()(learning.improve)
+app.command("releases")(releases.list_releases)
+app.command()(releases.rollback)
+app.command()(books.ledger)
+app.command()(books.report)
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

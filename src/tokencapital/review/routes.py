@@ -1,0 +1,76 @@
+"""Judgments over HTTP: what an expert said of a case or of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tokencapital.core.case import Value
+from tokencapital.core.clock import utc
+from tokencapital.core.errors import InputError
+from tokencapital.core.judgment import Verdict
+from tokencapital.review.judgments import Accepted
+
+
+class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A judgment as a person or an app sends it: of a `trajectory`, or of a `case`.
+
+    `answer` may be left out where the verdict is `right`: it is then what was answered.
+    """
+
+    expert: str
+    verdict: Verdict
+    trajectory: str | None = None
+    case: str | None = None
+    answer: Value = None
+    reason: str | None = None
+    minutes: float | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if (self.trajectory is None) == (self.case is None):
+            raise ValueError("name either a `trajectory` or a `case`")
+        if not self.expert.strip():
+            raise ValueError("`expert` is empty")
+        if self.minutes is not None and not 0 <= self.minutes < 24 * 60:
+            raise ValueError("`minutes` is not between 0 and a day")
+        for moment in (self.valid_from, self.valid_until):
+            if moment is not None:
+                utc(moment)
+
+
+Judge = Callable[[Said], Accepted]
+"""Stores what was said; the house knows the case's capability and how it was drawn."""
+
+
+class JudgmentRoutes:
+    """Takes judgments down."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def routes(self) -> list[Route]:
+        """What the platform mounts."""
+        return [Route("/v1/judgments", self.post, methods=["POST"])]
+
+    async def post(self, request: Request) -> Response:
+        """One judgment, durable when this answers and heeded from the next request on."""
+        try:
+            said = msgspec.json.decode(await request.body(), type=Said)
+        except msgspec.MsgspecError as error:
+            raise InputError(f"the body is no judgment: {error}") from error
+        accepted = self._judge(said)
+        body = {
+            "judgment": accepted.judgment.id,
+            "memory": accepted.judgment.sequence,
+            "drawn": accepted.judgment.drawn.value,
+            "new_label": accepted.new_label,
+        }
+        return JSONResponse(body, 201)

@@ -1,0 +1,163 @@
+"""The gateway: capabilities behind OpenAI's chat API, so that an app changes one base URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tokencapital.core.answer import Answer, Trajectory
+from tokencapital.core.case import Capability, Case, Value
+from tokencapital.core.clock import Clock
+from tokencapital.core.errors import InputError, ModelError, StoreError, TokenCapitalError, UnknownCapability
+from tokencapital.core.ids import IdSource
+from tokencapital.serve.engine import Engine
+from tokencapital.serve.wire import (
+    ChatRequest,
+    answer_headers,
+    chat_body,
+    chat_stream,
+    error_body,
+    read_chat,
+    read_messages,
+    write_value,
+)
+
+GROUP, KEY, UNSURE = "x-tcap-group", "x-tcap-key", "x-tcap-unsure"
+
+
+class Unsure(StrEnum):
+    """What a caller wants where no stage is sure: the best answer, or to wait for a person."""
+
+    ANSWER = "answer"
+    WAIT = "wait"
+
+
+class Settled(Struct, frozen=True):
+    """What was done on a case, and what a person decided since; `decided` False: nobody has yet."""
+
+    trajectory: Trajectory
+    decided: bool
+    value: Value
+
+
+class Desks(Protocol):
+    """What the gateway needs of the house."""
+
+    clock: Clock
+    ids: IdSource
+
+    def engine(self, capability: str) -> Engine:
+        """The engine of a capability. Raises UnknownCapability."""
+        ...
+
+    def capabilities(self) -> Sequence[Capability]:
+        """All capabilities."""
+        ...
+
+    def settled(self, trajectory: str) -> Settled | None:
+        """How a trajectory stands; None: there is none with this id."""
+        ...
+
+
+class Gateway:
+    """Serves chat completions, the list of models, answers that were waited for, and health."""
+
+    def __init__(self, desks: Desks) -> None:
+        self._desks = desks
+
+    def routes(self) -> list[Route]:
+        """What the platform mounts."""
+        return [
+            Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/v1/models", self.models),
+            Route("/v1/answers/{trajectory}", self.answer),
+            Route("/healthz", self.health),
+        ]
+
+    async def chat(self, request: Request) -> Response:
+        """The capability's answer; 202 with an address where the caller waits for a person."""
+        asked = read_chat(await request.body())
+        unsure = _unsure(request)
+        engine = self._desks.engine(asked.model)
+        done = (await engine.answer(self._case(asked, request))).trajectory
+        if _must_wait(done.answer, unsure):
+            return _waiting(done)
+        headers = answer_headers(done)
+        if asked.stream:
+            return StreamingResponse(chat_stream(asked, done), media_type="text/event-stream", headers=headers)
+        return JSONResponse(chat_body(asked, done), headers=headers)
+
+    async def models(self, request: Request) -> Response:
+        """Capabilities in the shape of OpenAI's list of models."""
+        listed = [
+            {"id": one.name, "object": "model", "created": 0, "owned_by": "tokencapital"}
+            for one in self._desks.capabilities()
+        ]
+        return JSONResponse({"object": "list", "data": listed})
+
+    async def answer(self, request: Request) -> Response:
+        """What a person decided on a case that is waited for; 202 until somebody has."""
+        settled = self._desks.settled(request.path_params["trajectory"])
+        if settled is None:
+            return JSONResponse(error_body("there is no such trajectory", "not_found"), 404)
+        if not settled.decided:
+            return _waiting(settled.trajectory)
+        content = write_value(settled.value)
+        return JSONResponse({"id": settled.trajectory.id, "status": "decided", "content": content})
+
+    async def health(self, request: Request) -> Response:
+        """That the process answers and its store can be read."""
+        return JSONResponse({"status": "ok", "capabilities": len(self._desks.capabilities())})
+
+    def _case(self, asked: ChatRequest, request: Request) -> Case:
+        identity = self._desks.ids.new("cas")
+        return Case(
+            id=identity,
+            capability=asked.model,
+            group=request.headers.get(GROUP) or asked.user or identity,
+            at=self._desks.clock.now(),
+            messages=read_messages(asked.messages),
+            context=asked.context,
+            key=request.headers.get(KEY) or identity,
+        )
+
+
+async def refuse(request: Request, error: Exception) -> Response:
+    """Any error of ours as a response in OpenAI's shape, with the status that fits it."""
+    match error:
+        case UnknownCapability():
+            status, kind = 404, "not_found"
+        case InputError():
+            status, kind = 400, "invalid_request_error"
+        case ModelError() | StoreError():
+            status, kind = 503, "unavailable"
+        case TokenCapitalError():
+            status, kind = 422, "unprocessable"
+        case _:
+            status, kind = 500, "internal_error"
+    message = str(error) if isinstance(error, TokenCapitalError) else "an error that nobody foresaw; see the log"
+    return JSONResponse(error_body(message, kind), status)
+
+
+def _unsure(request: Request) -> Unsure:
+    wanted = request.headers.get(UNSURE, Unsure.ANSWER)
+    try:
+        return Unsure(wanted)
+    except ValueError:
+        raise InputError(f"{UNSURE} is {wanted!r}", remedy="Send `answer` or `wait`.") from None
+
+
+def _must_wait(answer: Answer, unsure: Unsure) -> bool:
+    return answer.value is None or (unsure is Unsure.WAIT and not answer.sure)
+
+
+def _waiting(done: Trajectory) -> Response:
+    address = f"/v1/answers/{done.id}"
+    body = {"id": done.id, "object": "tcap.waiting", "status": "waiting for a person", "url": address}
+    return JSONResponse(body, 202, headers={**answer_headers(done), "location": address, "retry-after": "60"})

@@ -1,0 +1,135 @@
+"""OpenAI's chat format, as far as a capability speaks it: requests in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tokencapital.core.answer import Trajectory
+from tokencapital.core.case import Json, Message, Value
+from tokencapital.core.errors import InputError
+
+
+class StreamOptions(Struct, frozen=True):
+    """What a streamed answer carries besides its text."""
+
+    include_usage: bool = False
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """A chat completion asked of a capability: `model` is its name.
+
+    `context` holds structured inputs (send it as an extra field of the body); what it does not name is
+    passed over.
+    """
+
+    model: str
+    messages: list[dict[str, Json]]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    context: dict[str, Json] = {}
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """The request in the body. Raises InputError where it is not one."""
+    try:
+        request = msgspec.json.decode(body, type=ChatRequest)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"the body is no chat completion request: {error}") from error
+    if not request.messages:
+        raise InputError("`messages` is empty", remedy="Send at least one message.")
+    return request
+
+
+def read_messages(raw: list[dict[str, Json]]) -> tuple[Message, ...]:
+    """The messages as text. Raises InputError for parts that are not text, which a capability cannot read."""
+    return tuple(
+        Message(role=str(message.get("role", "user")), content=_text(message.get("content")), name=message.get("name"))
+        for message in raw
+    )
+
+
+def chat_body(request: ChatRequest, done: Trajectory) -> dict[str, Any]:
+    """The answer as a whole chat completion."""
+    message = {"role": "assistant", "content": write_value(done.answer.value)}
+    return {
+        "id": done.id,
+        "object": "chat.completion",
+        "created": int(done.at.timestamp()),
+        "model": request.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "usage": _usage(done),
+    }
+
+
+def chat_stream(request: ChatRequest, done: Trajectory) -> Iterator[bytes]:
+    """The answer as server-sent events, ending with `[DONE]`."""
+    yield _event(request, done, {"role": "assistant", "content": ""}, None)
+    yield _event(request, done, {"content": write_value(done.answer.value)}, None)
+    yield _event(request, done, {}, "stop")
+    if request.stream_options is not None and request.stream_options.include_usage:
+        yield _sse({**_chunk(request, done), "choices": [], "usage": _usage(done)})
+    yield b"data: [DONE]\n\n"
+
+
+def answer_headers(done: Trajectory) -> dict[str, str]:
+    """What every answer says of itself."""
+    known = done.answer.confidence
+    return {
+        "x-tcap-trajectory": done.id,
+        "x-tcap-release": done.release or "none",
+        "x-tcap-stage": done.answer.stage.value,
+        "x-tcap-confidence": "unknown" if known is None else f"{known:.4f}",
+        "x-tcap-memory": str(done.memory),
+    }
+
+
+def write_value(value: Value) -> str:
+    """An answer as the content of a message: a label or text as it is, an object as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def error_body(message: str, kind: str) -> dict[str, Any]:
+    """An error in OpenAI's shape."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+def _text(content: Json) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) < len(parts) or not all(isinstance(text, str) for text in texts):
+        raise InputError("a message has parts that are not text", remedy="A capability reads text only.")
+    return "\n".join(str(text) for text in texts)
+
+
+def _usage(done: Trajectory) -> dict[str, Any]:
+    read = (done.usage.input or 0) + done.usage.cache_read + done.usage.cache_write
+    written = done.usage.output or 0
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def _chunk(request: ChatRequest, done: Trajectory) -> dict[str, Any]:
+    return {
+        "id": done.id,
+        "object": "chat.completion.chunk",
+        "created": int(done.at.timestamp()),
+        "model": request.model,
+    }
+
+
+def _event(request: ChatRequest, done: Trajectory, delta: dict[str, Any], finish: str | None) -> bytes:
+    return _sse({**_chunk(request, done), "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+def _sse(body: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"

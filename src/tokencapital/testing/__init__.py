@@ -1,0 +1,1 @@
+"""Public fakes, and the checks that every implementation of a seam passes."""
