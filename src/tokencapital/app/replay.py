@@ -16,15 +16,16 @@ from msgspec import Struct
 from tokencapital.app.judging import take_down
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Workplace
-from tokencapital.core.case import Value
+from tokencapital.app.script import Script, Served, judgment_id
+from tokencapital.core.case import Case
 from tokencapital.core.clock import RecordedClock
-from tokencapital.core.judgment import Draw, Judgment, Verdict
+from tokencapital.core.judgment import Draw, Judgment, Outcome
 from tokencapital.core.split import Split
-from tokencapital.record.importers import RecordedCase
 from tokencapital.review.acquisition import acquisition_scores, draw
 from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.store.cases import count_cases, recent_trajectories, trajectories_of_case
 from tokencapital.store.draws import append_draws, drawn_cases
+from tokencapital.store.judgments import expire
 from tokencapital.store.manifest import Assignment, assign
 from tokencapital.store.memory import Vectors
 from tokencapital.store.outcomes import append_outcomes
@@ -48,6 +49,7 @@ class Budget(Struct, frozen=True):
 
     judgments: int
     active: bool
+    turns: int = TURNS
 
 
 class Timing(Struct):
@@ -64,57 +66,62 @@ class Timing(Struct):
 class Player:
     """Feeds recorded cases to a workplace and lets its loop turn."""
 
-    def __init__(
-        self, place: Workplace, clock: RecordedClock, stream: Sequence[RecordedCase], budget: Budget
-    ) -> None:
+    def __init__(self, place: Workplace, clock: RecordedClock, script: Script, budget: Budget) -> None:
         self.timing = Timing()
         self._told = Timing()
         self._place = place
         self._clock = clock
-        self._stream = stream
+        self._script = script
         self._budget = budget
-        self._by_id = {one.id: one for one in stream}
-        self._rates = uniform_rates(budget.judgments, max(1, len(stream)), active=budget.active)
+        self._cases = {case.id: case for case in script.cases}
+        self._rates = uniform_rates(budget.judgments, max(1, len(script.cases)), active=budget.active)
         self._assigned: list[Assignment] = []
         self._vectors: list[Vectors] = []
-        self._served: dict[str, Value] = {}
-        self._outcomes = sorted(
-            (outcome for one in stream if (outcome := one.late_outcome) is not None), key=lambda outcome: outcome.at
-        )
+        self._served: dict[str, Served] = {}
+        self._awaited: list[Outcome] = []
+        self._lapses = list(script.lapses)
 
     async def play(self, progress: Progress = lambda done, total: None) -> None:
         """The whole stream was served, and the loop turned at each of its stations."""
-        position = count_cases(self._place.store, self._place.name)
-        done = len(turns(self._place.store, self._place.name))
-        for number, (start, end) in enumerate(stations(len(self._stream), TURNS), start=1):
+        store, name, stream = self._place.store, self._place.name, self._script.cases
+        position, done = count_cases(store, name), len(turns(store, name))
+        for number, (start, end) in enumerate(stations(len(stream), self._budget.turns), start=1):
             for first, last in _spans(start, end, CHUNK):
-                cases = self._stream[first:last]
+                self._clock.advance_to(stream[last - 1].at)
+                self._lapse()
                 if last > position:
-                    await self._serve(cases)
-                self._remember(cases)
+                    await self._serve(stream[first:last])
+                self._remember(stream[first:last])
                 if number > done:
                     self._ask_uniform(self._assigned[first:last])
-                progress(last, len(self._stream))
+                progress(last, len(stream))
             if number > done:
                 await self._turn(number, end)
 
-    async def _serve(self, cases: Sequence[RecordedCase]) -> None:
-        self._clock.advance_to(cases[-1].at)
+    async def _serve(self, cases: Sequence[Case]) -> None:
         started = perf_counter()
-        exchanges = await self._place.engine.answer_many([one.case for one in cases])
+        exchanges = await self._place.engine.answer_many(cases)
         self.timing.serve_s += perf_counter() - started
-        self._served.update((done.case.id, done.trajectory.answer.value) for done in exchanges)
+        for done in exchanges:
+            self._served[done.case.id] = Served(done.trajectory.answer.value, done.trajectory.at)
 
-    def _remember(self, cases: Sequence[RecordedCase]) -> None:
-        """What the draws need of cases that were served, in this process or in one before it."""
-        self._clock.advance_to(cases[-1].at)
-        plain = [one.case for one in cases]
-        self._assigned.extend(assign(self._place.store, plain))
-        self._vectors.append(self._place.engine.encode(plain))
-        now, late = self._clock.now(), self._outcomes
-        arrived = next((i for i, outcome in enumerate(late) if outcome.at > now), len(late))
-        append_outcomes(self._place.store, late[:arrived])
-        self._outcomes = late[arrived:]
+    def _remember(self, cases: Sequence[Case]) -> None:
+        """What draws and outcomes need of cases that were served, in this process or in one before it."""
+        self._assigned.extend(assign(self._place.store, cases))
+        self._vectors.append(self._place.engine.encode(cases))
+        expected = [self._script.outcome(case, self._answered(case.id)) for case in cases]
+        self._awaited.extend(outcome for outcome in expected if outcome is not None)
+        now = self._clock.now()
+        append_outcomes(self._place.store, [outcome for outcome in self._awaited if outcome.at <= now])
+        self._awaited = [outcome for outcome in self._awaited if outcome.at > now]
+
+    def _lapse(self) -> None:
+        """Judgments under a rule that has changed by now hold no longer."""
+        store, now = self._place.store, self._clock.now()
+        while self._lapses and self._lapses[0].at <= now:
+            change = self._lapses.pop(0)
+            judged = drawn_cases(store, self._place.name) & set(change.cases)
+            expire(store, [judgment_id(case) for case in sorted(judged)], change.at, by=change.reason, at=now)
 
     def _ask_uniform(self, arrived: Sequence[Assignment]) -> None:
         store, name = self._place.store, self._place.name
@@ -124,7 +131,7 @@ class Player:
         """The budget up to here is spent on the cases that teach most."""
         place = self._place
         drawn = drawn_cases(place.store, place.name)
-        due = round(self._budget.judgments * arrived / len(self._stream)) - len(drawn)
+        due = round(self._budget.judgments * arrived / len(self._script.cases)) - len(drawn)
         waiting = [
             i for i, one in enumerate(self._assigned) if one.split is Split.TRAIN and one.case_id not in drawn
         ]
@@ -141,7 +148,7 @@ class Player:
         place, now = self._place, self._clock.now()
         vectors = np.concatenate(self._vectors)[pool]
         live = place.releases.live(place.name)
-        cases = [self._stream[i].case for i in pool]
+        cases = [self._script.cases[i] for i in pool]
         predictions = live.specialist.predict(cases, vectors) if live.specialist else []
         memory = place.engine.memory
         memory.refresh()
@@ -152,29 +159,15 @@ class Player:
         place = self._place
         with place.store.begin():
             append_draws(place.store, draws)
-            take_down(place, [self._judgment(one) for one in draws])
+            take_down(place, [self._judge(one) for one in draws])
 
-    def _judgment(self, asked: Draw) -> Judgment:
-        recorded = self._by_id[asked.case]
-        right = self._answered(asked.case) == recorded.answer
-        return Judgment(
-            id=f"jdg_{asked.case}",
-            case=asked.case,
-            capability=asked.capability,
-            expert=recorded.expert,
-            at=asked.at,
-            verdict=Verdict.RIGHT if right else Verdict.CORRECTED,
-            answer=recorded.answer,
-            drawn=asked.kind,
-            probability=asked.probability,
-            valid_from=asked.at,
-            valid_until=recorded.valid_until,
-        )
+    def _judge(self, asked: Draw) -> Judgment:
+        return self._script.judge(asked, self._cases[asked.case], self._answered(asked.case).value)
 
-    def _answered(self, case_id: str) -> Value:
+    def _answered(self, case_id: str) -> Served:
         if case_id not in self._served:
-            done = trajectories_of_case(self._place.store, case_id)
-            self._served[case_id] = done[-1].answer.value if done else None
+            done = trajectories_of_case(self._place.store, case_id)[-1]
+            self._served[case_id] = Served(done.answer.value, done.at)
         return self._served[case_id]
 
     async def _turn(self, number: int, arrived: int) -> None:
@@ -198,7 +191,7 @@ class Player:
 
     def _recent_accuracy(self) -> float | None:
         recent = recent_trajectories(self._place.store, self._place.name, RECENT)
-        right = [done.answer.value == self._by_id[done.case].answer for done in recent]
+        right = [done.answer.value == self._script.right(self._cases[done.case], done.at) for done in recent]
         return sum(right) / len(right) if right else None
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.replay import Budget, Player, Progress
 from tokencapital.app.replay_report import ReplayReport, report_on
+from tokencapital.app.script import RecordedScript
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
 from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Mode
 from tokencapital.core.clock import RecordedClock
@@ -79,7 +80,7 @@ def _play(options: ReplayOptions, recording: Recording, store: str, progress: Pr
     settings = Settings(store=store, generalist=_generalist(options), seed=options.seed)
     with Platform.open(settings, clock=clock, key=_key(options.seed)) as platform:
         place = _declare(platform, options, stream)
-        player = Player(place, clock, stream, Budget(options.judgments or len(stream), options.active))
+        player = Player(place, clock, RecordedScript(stream), Budget(options.judgments or len(stream), options.active))
         return asyncio.run(_played(player, place, stream, test, progress, started))
 
 

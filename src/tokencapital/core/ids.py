@@ -23,18 +23,13 @@ class IdSource:
         self._clock = clock
         self._entropy = entropy
         self._lock = threading.Lock()
-        self._last_ms = 0
-        self._count = 0
+        self._last = 0
 
     def new(self, prefix: str) -> str:
         """An id that was never given before and sorts after all that were."""
         with self._lock:
             now_ms = int(self._clock.now().timestamp() * 1000)
-            if now_ms > self._last_ms:
-                self._last_ms, self._count = now_ms, 0
-            else:
-                self._count += 1
-            moment = (self._last_ms << _COUNT_BITS) + self._count
+            self._last = moment = max(self._last + 1, now_ms << _COUNT_BITS)
         return f"{prefix}_{_base32((moment << _ENTROPY_BITS) | self._entropy(_ENTROPY_BITS))}"
 
 

@@ -23,7 +23,7 @@ _SMALL_SET = 4
 _MOST_TRIGGERS = 12
 _NOVEL_SHARE = 0.03
 _KIND_SHARE = 0.05
-_KNOWN_ITEM = 3
+_KNOWN_ITEM = 5
 _MANY = 30
 _ALWAYS = 0.99
 _FEW = 6
@@ -246,9 +246,7 @@ def _shapes(seen: list[Observation], total: int) -> tuple[Shape, ...]:
     groups = _by_group((shape, one.group) for one in seen for shape, _ in one.shapes)
     cores = _by_group((shape, core) for one in seen for shape, core in one.shapes)
     kept = [
-        shape
-        for shape, found in groups.items()
-        if len(found) >= least and (_is_bare(shape) or len(cores[shape]) >= 2)
+        shape for shape, found in groups.items() if len(found) >= least and (_is_bare(shape) or len(cores[shape]) >= 2)
     ]
     kept.sort(key=lambda shape: (-len(groups[shape]), shape.change, shape.prefix, shape.suffix))
     return tuple(kept[:_MOST_SHAPES])

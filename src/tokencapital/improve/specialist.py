@@ -149,7 +149,7 @@ def _add_linear(kernel: FloatArray, sparse: csr_matrix) -> None:
 
 def _linear_share(n: int) -> float:
     """How much the n-grams count beside the embedding: wording tells more, the more examples there are."""
-    return float(np.clip(0.3 * (n / 2_000) ** 0.5, 0.1, 0.6))
+    return float(np.clip(0.3 * (n / 2_000) ** 0.5, 0.1, 0.45))
 
 
 def _weights(examples: Examples, solution: Solution, seed: int) -> Weights:

@@ -37,9 +37,9 @@ class ModelRequest(Struct, frozen=True, kw_only=True):
 class Completion(Struct, frozen=True, kw_only=True):
     """What a generalist answered.
 
-    `logprob` is the sum over the answer's tokens of their natural log-probability, among what the
-    model was allowed to say where the model tells (so that its exponential is the probability of
-    the whole answer); None: the model does not tell. `elapsed_s` is wall time of the call.
+    `logprob` is the sum, over the tokens generated for the answer, of the natural log-probability that
+    the model itself gave them, before any constraint: its exponential is a score in (0, 1] that says
+    little until it is calibrated. None: the model does not tell. `elapsed_s` is wall time of the call.
     """
 
     text: str

@@ -201,5 +201,3 @@ def _fields_by_trigger(fields: Mapping[int, FieldKnowledge]) -> Mapping[str, fro
         for word in field.triggers:
             found.setdefault(word, set()).add(number)
     return {word: frozenset(numbers) for word, numbers in found.items()}
-
-

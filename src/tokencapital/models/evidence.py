@@ -17,7 +17,7 @@ _SOURCES = [feature("sources", mask) for mask in range(16)]
 _TIMES = [feature("times", count) for count in range(6)]
 _RIVAL = [[feature("rival", rival, mask) for mask in range(16)] for rival in range(4)]
 _STATE = [[feature("state", kind, level) for level in range(10)] for kind in range(4)]
-_MOST_CANDIDATES = 16
+_MOST_CANDIDATES = 24
 _NEVER = 9
 _WORDY_TURNS = 5
 _KEPT_MESSAGES = 2_000
@@ -82,48 +82,77 @@ class Gathered(NamedTuple):
 
 def gather(number: int, known: Container[str], history: History) -> Gathered:
     """What each source said of a field most lately; of older mentions of the same value only the number counts."""
-    found: dict[str, list[int]] = {}
-    masks: dict[str, int] = {}
-    times: dict[str, int] = {}
-    ranks = [0, 0, 0, 0]
-    newest, newest_age, asked = "", _NEVER, 0 if history.asked_at < 0 else 1
+    gathering = _Gathering(known, history)
     for age, seen in enumerate(history.seen):
         mentions = seen.mentions.get(number)
-        if not mentions:
-            continue
-        after = 0 if history.asked_at < 0 else 1 if age < history.asked_at else 2
+        if mentions:
+            gathering.add(age, mentions)
+    return Gathered(gathering.candidates(), gathering.state())
+
+
+class _Gathering:
+    """Mentions of one field's values, taken in from the latest message back."""
+
+    def __init__(self, known: Container[str], history: History) -> None:
+        self._known = known
+        self._history = history
+        self._found: dict[str, list[int]] = {}
+        self._masks: dict[str, int] = {}
+        self._times: dict[str, int] = {}
+        self._ranks = [0, 0, 0, 0]
+        self._newest = ""
+        self._newest_age = _NEVER
+        self._asked = 0 if history.asked_at < 0 else 1
+
+    def add(self, age: int, mentions: list[Mention]) -> None:
+        """The mentions of a message count; new spans are passed over once there are candidates enough."""
+        found, masks, times = self._found, self._masks, self._times
+        seen = self._history.seen
+        asked_at = self._history.asked_at
+        after = 0 if asked_at < 0 else 1 if age < asked_at else 2
+        question = seen[age + 1].signature if age + 1 < len(seen) else ()
         met = 0
         for value, source, features in mentions:
             mask = masks.get(value, 0)
-            if mask == 0 and len(found) >= _MOST_CANDIDATES and source <= TALK and value not in known:
+            if mask == 0 and len(found) >= _MOST_CANDIDATES and source <= TALK and value not in self._known:
                 continue
             times[value] = times.get(value, 0) + 1
             if mask & (1 << source):
                 continue
             masks[value] = mask | 1 << source
             met |= 1 << source
-            row = found.setdefault(value, [])
-            row += features
-            row.append(_AGES[source][age if age < 7 else 7])
-            row.append(_RANKS[source][ranks[source]][after])
-            if source == USER and age + 1 < len(history.seen):
-                row += history.seen[age + 1].signature
-        if met & 1 << USER and newest_age == _NEVER:
-            newest, newest_age = next(value for value, source, _ in mentions if source == USER), age
-        if age == history.asked_at and met & 1 << ASKED:
-            asked = 2
-        for source in range(4):
-            if met & 1 << source and ranks[source] < 3:
-                ranks[source] += 1
-    for value, row in found.items():
-        rival = 0 if newest_age == _NEVER else 1 if newest == value else 2
-        row += (_SOURCES[masks[value]], _TIMES[min(times[value], 5)], _RIVAL[rival][masks[value]])
-    newer = 0 if newest_age == _NEVER else 1 if newest_age < history.asked_at else 2
-    state = (
-        _STATE[0][asked], _STATE[1][min(newest_age, _NEVER)],
-        _STATE[2][min(len(found), 9)], _STATE[3][asked * 3 + newer],
-    )  # fmt: skip
-    return Gathered(found, state)
+            features_of = found.setdefault(value, [])
+            features_of += features
+            features_of += (_AGES[source][min(age, 7)], _RANKS[source][self._ranks[source]][after])
+            if source == USER:
+                features_of += question
+        self._close(age, mentions, met)
+
+    def _close(self, age: int, mentions: list[Mention], met: int) -> None:
+        if met & 1 << USER and self._newest_age == _NEVER:
+            self._newest = next(value for value, source, _ in mentions if source == USER)
+            self._newest_age = min(age, _NEVER)
+        if met & 1 << ASKED and age == self._history.asked_at:
+            self._asked = 2
+        self._ranks = [min(rank + (met >> source & 1), 3) for source, rank in enumerate(self._ranks)]
+
+    def candidates(self) -> dict[str, list[int]]:
+        """The values found, with all their features."""
+        for value, features in self._found.items():
+            rival = 0 if self._newest_age == _NEVER else 1 if self._newest == value else 2
+            mask = self._masks[value]
+            features.extend((_SOURCES[mask], _TIMES[min(self._times[value], 5)], _RIVAL[rival][mask]))
+        return self._found
+
+    def state(self) -> tuple[int, ...]:
+        """Features of the field as a whole: was it in the latest JSON, did the user speak of it since."""
+        newer = 0 if self._newest_age == _NEVER else 1 if self._newest_age < self._history.asked_at else 2
+        return (
+            _STATE[0][self._asked],
+            _STATE[1][self._newest_age],
+            _STATE[2][min(len(self._found), 9)],
+            _STATE[3][self._asked * 3 + newer],
+        )
 
 
 def _merge(findings: Iterable[Finding]) -> dict[int, list[Mention]]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Json
+from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.candidates import FieldKnowledge
 from tokencapital.models.ranking import ABSENT, Ranker
@@ -20,7 +22,7 @@ from tokencapital.models.rows import BITS, Rows, group_probabilities
 from tokencapital.models.specialist import Prediction
 
 KIND = "fields"
-RECIPE = "fields-ranker-1"
+RECIPE = "fields-ranker/1"
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class _Header(msgspec.Struct, frozen=True):
 class FieldsSpecialist:
     """A linear ranker over candidates of each field, with the fields' knowledge. Never changes once made.
 
-    `weights` has 2**BITS entries, one for each hashed feature.
+    `weights` has 2**BITS entries, one for each hashed feature; they are kept as exactly as float16 can.
     """
 
     def __init__(
@@ -41,14 +43,13 @@ class FieldsSpecialist:
     ) -> None:
         known = {item: tuple(numbers) for item, numbers in sorted(contexts.items())}
         self._header = _Header(KIND, RECIPE, fields, known)
-        self._weights = weights
+        self._weights = weights.astype(np.float16).astype(np.float32)
         self._ranker = Ranker(fields, known)
-        self._digest = hashlib.sha256(msgspec.json.encode(self._header) + weights.tobytes()).hexdigest()
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The same for two specialists exactly when they predict alike for the same reasons."""
-        return self._digest
+        """The SHA-256 of its bytes, in hex."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @property
     def recipe(self) -> str:
@@ -56,32 +57,35 @@ class FieldsSpecialist:
         return RECIPE
 
     def predict(self, cases: Sequence[Case], vectors: FloatArray) -> list[Prediction]:
-        """An object for each case.
+        """An object for each case; None where no field was ever judged.
 
-        `fields` holds a probability for each field given, `score` that of the whole object, fields
-        left out included; neither is calibrated. `vectors` are not used: values are told by words.
+        `fields` holds the ranker's probability of each field given, `score` that of the whole object,
+        fields left out included; neither is calibrated. `vectors` are not used: words tell the values.
         """
         rows = self._ranker.rows(cases)
         scores = score_rows(rows, self._weights)
         return _assemble(rows, group_probabilities(scores, rows.first), self._header.fields, len(cases))
 
     def to_bytes(self) -> bytes:
-        """The specialist as an npz file."""
+        """An npz archive with a JSON header; the same specialist gives the same bytes."""
         at = np.flatnonzero(self._weights)
         header = np.frombuffer(msgspec.json.encode(self._header), dtype=np.uint8)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, header=header, at=at.astype(np.uint32), weights=self._weights[at])
+        np.savez(buffer, header=header, at=at.astype(np.uint32), weights=self._weights[at].astype(np.float16))
         return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FieldsSpecialist:
-        """The specialist that `to_bytes` wrote. Raises ValueError where the bytes are of another kind."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            header = msgspec.json.decode(stored["header"].tobytes(), type=_Header)
-            if header.kind != KIND:
-                raise ValueError(f"these bytes hold a specialist of the kind {header.kind!r}, not {KIND!r}")
-            weights = np.zeros(2**BITS, dtype=np.float32)
-            weights[stored["at"]] = stored["weights"]
+        """The specialist that `to_bytes` wrote. Raises InputError where the bytes are something else."""
+        weights = np.zeros(2**BITS, dtype=np.float32)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+                header = msgspec.json.decode(stored["header"].tobytes(), type=_Header)
+                weights[stored["at"]] = stored["weights"]
+        except (ValueError, OSError, KeyError, IndexError, msgspec.DecodeError) as error:
+            raise InputError("these bytes are no specialist for fields", remedy="Fit it anew.") from error
+        if header.kind != KIND:
+            raise InputError(f"these bytes hold a specialist of the kind {header.kind!r}", remedy="Fit it anew.")
         return cls(header.fields, header.contexts, weights)
 
 
@@ -97,7 +101,7 @@ def _assemble(
 ) -> list[Prediction]:
     answers: list[dict[str, Json]] = [{} for _ in range(n)]
     sure: list[dict[str, float]] = [{} for _ in range(n)]
-    scores = [1.0 if rows.cases else 0.0] * n
+    scores = [1.0] * n
     for place, field, first, end in zip(rows.cases, rows.fields, rows.first.tolist(), rows.ends, strict=True):
         best = first + int(probability[first : end - 1].argmax())  # OTHER stands last and is no answer
         chance = float(probability[best])
@@ -106,10 +110,9 @@ def _assemble(
             path = fields[field].path
             put(answers[place], path, json.loads(rows.values[best]))
             sure[place][path[0]] = sure[place].get(path[0], 1.0) * chance
-    return [
-        Prediction(value=answer or None, score=score if answer else 0.0, fields=field or None)
-        for answer, score, field in zip(answers, scores, sure, strict=True)
-    ]
+    if not fields:
+        return [Prediction(None, 0.0)] * n
+    return [Prediction(value, score, (), each) for value, score, each in zip(answers, scores, sure, strict=True)]
 
 
 def put(answer: dict[str, Any], path: tuple[str, ...], value: Json) -> None:

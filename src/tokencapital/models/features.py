@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Json, Message
 from tokencapital.models.arrays import FloatArray
@@ -68,7 +69,7 @@ def case_blocks(case: Case) -> dict[str, list[str]]:
     asked = _last(messages, "user")
     request = asked.content[:_MESSAGE_CHARS] if asked else ""
     blocks: dict[str, list[str]] = {"word": list(_word_grams(request)), "char": list(_char_grams(request))}
-    if len(messages) > 1 or asked is None:
+    if messages and (len(messages) > 1 or asked is None):
         _add_conversation(blocks, messages, request)
     blocks["context"] = [token for pair in _flatten("", case.context) for token in _pair_tokens(*pair)]
     return {name: tokens for name, tokens in blocks.items() if tokens}
@@ -90,14 +91,17 @@ class FeatureSpace(Struct, frozen=True):
         square root of its weight.
         """
         indices: list[int] = []
-        values: list[FloatArray] = [np.empty(0, np.float32)]
+        counts: list[int] = []
+        sizes: list[int] = []
+        weights: list[float] = []
         for name, tokens in case_blocks(case).items():
-            counts = self._counts(name, tokens)
-            if counts:
-                found = list(counts)
-                indices += found
-                values.append(self._values(found, counts, BLOCK_WEIGHTS[name]))
-        return indices, np.concatenate(values)
+            seen = self._counts(name, tokens)
+            if seen:
+                indices += seen
+                counts += seen.values()
+                sizes.append(len(seen))
+                weights.append(BLOCK_WEIGHTS[name])
+        return indices, self._values(indices, counts, np.array(sizes), np.array(weights, np.float32))
 
     def matrix(self, cases: Sequence[Case]) -> csr_matrix:
         """The rows of many cases, (n, columns) float32."""
@@ -117,10 +121,14 @@ class FeatureSpace(Struct, frozen=True):
                 counts[column] = counts.get(column, 0) + 1
         return counts
 
-    def _values(self, found: list[int], counts: dict[int, int], weight: float) -> FloatArray:
-        tf = np.log(np.fromiter(counts.values(), np.float32, len(found))) + np.float32(1)
-        raw = self.idf[found] * tf
-        return np.asarray(raw * np.float32((weight / float(raw @ raw)) ** 0.5), np.float32)
+    def _values(
+        self, indices: list[int], counts: list[int], sizes: NDArray[np.intp], weights: FloatArray
+    ) -> FloatArray:
+        if not indices:
+            return np.empty(0, np.float32)
+        raw = self.idf[indices] * (np.log(np.array(counts, np.float32)) + np.float32(1))
+        squares = np.add.reduceat(raw * raw, np.cumsum(sizes) - sizes)
+        return np.asarray(raw * np.repeat(np.sqrt(weights / squares), sizes), np.float32)
 
 
 def learn_space(cases: Sequence[Case], *, least_cases: int = 2) -> FeatureSpace:
@@ -145,7 +153,7 @@ def learn_space(cases: Sequence[Case], *, least_cases: int = 2) -> FeatureSpace:
 def _add_conversation(blocks: dict[str, list[str]], messages: Sequence[Message], request: str) -> None:
     said = [_identity(message.content) for message in messages if message.role == "assistant"]
     roles = [message.role for message in messages]
-    newest, before = ([*reversed(said)] + ["-", "-"])[:2]
+    newest, before = [*reversed(said), "-", "-"][:2]
     state = f"{roles[-1]} {newest}"
     blocks["turn"] = [
         *(f"roles {' '.join(roles[-depth:])}" for depth in (1, 2, 3)),

@@ -56,9 +56,9 @@ class OpenAIEmbedder:
     def _call(self, texts: Sequence[str]) -> Json:
         body = json.dumps({"model": self._endpoint.model, "input": texts}).encode()
         headers = {"Content-Type": "application/json", **self._endpoint.headers}
-        request = Request(self._where, data=body, headers=headers)
+        request = Request(self._where, data=body, headers=headers)  # noqa: S310 - the scheme is checked above
         try:
-            with urlopen(request, timeout=self._endpoint.timeout_s) as response:
+            with urlopen(request, timeout=self._endpoint.timeout_s) as response:  # noqa: S310
                 return json.loads(response.read())
         except HTTPError as error:
             with error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -59,17 +60,18 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class OpenAIClient:
-    """A `ModelClient` over HTTP. Connections are opened on first use and kept until `close`.
+    """A `ModelClient` over HTTP; each call opens a connection of its own.
 
     What a server refuses (a response format, log-probabilities) is left out from then on; labels and
-    schemas are then asked for in words, and the answers are checked just as strictly. Use it from
-    one event loop.
+    schemas are then asked for in words, and the answers are checked just as strictly. It may be
+    used from one event loop after another, but not from two at a time.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._where = endpoint.path("chat/completions")
         self._session: ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._without: frozenset[str] = frozenset()
 
     @property
@@ -135,8 +137,13 @@ class OpenAIClient:
     async def _send(self, body: dict[str, Json], *, stream: bool) -> ClientResponse:
         import aiohttp
 
-        if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._endpoint.headers)
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            await self.close()
+            # A connection cannot be closed once its loop is gone, so none is kept between calls.
+            connector = aiohttp.TCPConnector(force_close=True)
+            self._session = aiohttp.ClientSession(headers=self._endpoint.headers, connector=connector)
+            self._loop = loop
         limit_s = self._endpoint.timeout_s
         patience = aiohttp.ClientTimeout(total=limit_s)
         if stream:

@@ -102,10 +102,10 @@ def answer_text(content: str, request: ModelRequest, where: str) -> str:
     Quotes, a full stop and a code fence around the answer are forgiven. Raises ModelGarbage otherwise.
     """
     if request.labels is not None:
-        found = _object_in(content)
-        said = found.get("label") if found else content.strip().strip("\"'`").rstrip(".")
-        if isinstance(said, str) and said in request.labels:
-            return said
+        labelled = (_object_in(content) or {}).get("label")
+        for said in (labelled, content.strip(), content.strip(" \t\r\n\"'`.")):
+            if isinstance(said, str) and said in request.labels:
+                return said
         raise ModelGarbage(f"{content[:80]!r} is none of the labels asked for", where=where)
     if request.schema is not None:
         found = _object_in(content)

@@ -49,12 +49,12 @@ class Ranker:
         self._relevant: dict[frozenset[str], tuple[int, ...]] = {}
 
     def _relevant_to(self, items: frozenset[str]) -> tuple[int, ...]:
-        """Numbers of the fields that were ever judged present under every known item of a context."""
+        """Numbers of the fields that were ever judged present under each of these known items of context."""
         numbers = self._relevant.get(items)
         if numbers is None:
             kept = frozenset(range(len(self._fields)))
             for item in items:
-                kept &= self._contexts.get(item, kept)
+                kept &= self._contexts[item]
             numbers = self._relevant[items] = tuple(sorted(kept))
         return numbers
 
@@ -68,7 +68,7 @@ class Ranker:
         for place in range(begin, min(begin + _CHUNK, len(cases))):
             case = cases[place]
             items = context_items(case.context)
-            numbers = self._relevant_to(frozenset(items))
+            numbers = self._relevant_to(frozenset(item for item in items if item in self._contexts))
             scope = self._scopes.get(numbers)
             if scope is None:
                 scope = self._scopes[numbers] = Scope(Finder(self._fields, numbers), self._readings)

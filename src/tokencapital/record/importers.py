@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.core.case import Case, ContractKind, Json, Message
+from tokencapital.core.clock import utc
 from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.core.judgment import Outcome
 
@@ -56,6 +56,9 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
             raise ValueError("`input` has no message")
         if not self.id or not self.group:
             raise ValueError("`id` and `group` must not be empty")
+        for moment in (self.at, self.valid_until, self.outcome and self.outcome.at):
+            if moment is not None:
+                utc(moment)
 
     @property
     def case(self) -> Case:
@@ -64,7 +67,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
             id=self.id,
             capability=self.capability,
             group=self.group,
-            at=_utc(self.at),
+            at=utc(self.at),
             messages=self.input,
             context=self.context,
             key=self.id,
@@ -81,7 +84,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
             key=self.id,
             name=self.outcome.name,
             value=self.outcome.value,
-            at=_utc(self.outcome.at or self.at),
+            at=utc(self.outcome.at or self.at),
         )
 
 
@@ -116,7 +119,7 @@ def read_recording(path: Path) -> Recording:
     problems: list[MalformedLine] = []
     for number, line in _numbered_lines(path):
         try:
-            case = _read_line(line)
+            case = _DECODER.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
             problems.append(MalformedLine(str(error), where=f"{path}:{number}"))
             continue
@@ -153,13 +156,6 @@ def contract_kind(answers: Sequence[str | dict[str, Json]]) -> ContractKind:
 _DECODER = msgspec.json.Decoder(RecordedCase)
 
 
-def _read_line(line: bytes) -> RecordedCase:
-    case = _DECODER.decode(line)
-    if case.at.tzinfo is None:
-        raise ValueError("`at` has no time zone; write it in UTC, as in 2026-01-31T09:30:00Z")
-    return case
-
-
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with _opened(path) as file:
@@ -177,11 +173,6 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    file = path.open("rb")
-    if file.peek(2)[:2] == b"\x1f\x8b":
-        return io.BufferedReader(gzip.GzipFile(fileobj=file))
-    return file
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")

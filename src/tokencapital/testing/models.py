@@ -30,6 +30,10 @@ _NAME = "scripted"
 _START_LIMIT_S = 10.0
 
 
+Fault = ModelTimeout | ModelUnavailable | ModelGarbage
+"""What a generalist may raise."""
+
+
 class Reply(Struct, frozen=True):
     """What the scripted model says. `delay_s` passes first; `fault` then takes the place of the answer."""
 
@@ -37,7 +41,7 @@ class Reply(Struct, frozen=True):
     usage: Usage = Usage(input=10, output=2)
     logprob: float | None = -0.1
     delay_s: float = 0.0
-    fault: ModelTimeout | ModelUnavailable | ModelGarbage | None = None
+    fault: Fault | None = None
 
 
 Script = Callable[[ModelRequest], Reply | str]
@@ -138,14 +142,16 @@ async def check_model_client(client: ModelClient) -> None:
     assert client.name, "a generalist has a name"
     label = await client.complete(ModelRequest(messages=ask, max_tokens=16, labels=("red", "dark_blue")))
     assert label.text in {"red", "dark_blue"}, f"{label.text!r} is none of the labels"
-    assert label.model == client.name and label.elapsed_s >= 0, "a completion says who made it and how long it took"
+    assert label.model == client.name, "a completion says who made it"
+    assert label.elapsed_s >= 0, "and how long that took"
     assert label.usage.output is None or label.usage.output > 0, "output tokens are counted, or unknown"
     assert label.logprob is None or label.logprob <= 0, "a log-probability is never above zero"
     filled = await client.complete(ModelRequest(messages=ask, max_tokens=64, schema=_COLOUR))
     assert set(json.loads(filled.text)) == {"colour"}, f"{filled.text!r} does not fit the schema"
     deltas = [delta async for delta in client.stream(ModelRequest(messages=ask, max_tokens=12))]
     assert "".join(delta.text for delta in deltas), "a stream has text"
-    assert deltas[-1].finish and deltas[-1].usage is not None, "the last piece says why the stream ended and its usage"
+    assert deltas[-1].finish, "the last piece says why the stream ended"
+    assert deltas[-1].usage is not None, "and what it took"
     assert not any(delta.finish or delta.usage for delta in deltas[:-1]), "only the last piece ends the stream"
     told = [d async for d in client.stream(ModelRequest(messages=ask, max_tokens=16, labels=("red", "dark_blue")))]
     assert "".join(delta.text for delta in told) in {"red", "dark_blue"}, "a streamed label is one of the labels"
@@ -157,7 +163,8 @@ def check_embedder(embedder: Embedder) -> None:
     """Raises AssertionError where an embedder does not keep what `Embedder` promises."""
     texts = ["my card was stolen", "someone stole my card", "", "what is the exchange rate"]
     vectors = embedder.embed(texts)
-    assert vectors.shape == (4, embedder.dimensions) and vectors.dtype == np.float32, "a float32 row for each text"
+    assert vectors.shape == (4, embedder.dimensions), "a row for each text"
+    assert vectors.dtype == np.float32, "in float32"
     lengths = np.linalg.norm(vectors, axis=1)
     assert np.allclose(lengths, [1, 1, 0, 1], atol=1e-5), "rows have length 1, that of empty text 0"
     assert np.allclose(embedder.embed(texts[:1])[0], vectors[0], atol=1e-5), "a vector does not depend on the batch"
@@ -221,7 +228,10 @@ def _application(model: ScriptedModel, embedder: Embedder | None) -> Starlette:
         rows = [{"index": row, "embedding": vector.tolist()} for row, vector in enumerate(vectors)]
         return JSONResponse({"data": rows[::-1]})
 
-    paths = (Route("/v1/chat/completions", chat, methods=["POST"]), Route("/v1/embeddings", embeddings, methods=["POST"]))
+    paths = (
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
+    )
     return Starlette(routes=paths)
 
 

@@ -17,7 +17,7 @@ from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion, Delta, ModelRequest
 from tokencapital.models.openai_embeddings import OpenAIEmbedder
 from tokencapital.models.openai_http import Endpoint, OpenAIClient
-from tokencapital.testing.models import HashEmbedder, Reply, ScriptedModel, scripted_endpoint
+from tokencapital.testing.models import Fault, HashEmbedder, Reply, ScriptedModel, scripted_endpoint
 
 ASK = ModelRequest(messages=(Message("user", "Who are you?"),), max_tokens=20, seed=7)
 USAGE = Usage(input=5, output=4, cache_read=16, reasoning=2)
@@ -87,6 +87,13 @@ def test_a_streamed_answer_ends_with_its_usage() -> None:
     assert deltas[-1] == Delta(finish="stop", usage=USAGE)
 
 
+def test_a_client_outlives_the_event_loop_that_it_was_used_in() -> None:
+    with scripted_endpoint(ScriptedModel(["first", "second"])) as url:
+        client = OpenAIClient(Endpoint(url=url, model="m"))
+        assert [asyncio.run(client.complete(ASK)).text for _ in range(2)] == ["first", "second"]
+        asyncio.run(client.close())
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
@@ -95,7 +102,7 @@ def test_a_streamed_answer_ends_with_its_usage() -> None:
         (ModelGarbage("page"), ModelGarbage),
     ],
 )
-def test_faults_are_attributed(fault: ModelTimeout | ModelUnavailable | ModelGarbage, expected: type[ModelError]) -> None:
+def test_faults_are_attributed(fault: Fault, expected: type[ModelError]) -> None:
     with scripted_endpoint(ScriptedModel([Reply(fault=fault)])) as url, pytest.raises(expected) as raised:
         complete(url, timeout_s=0.3 if expected is ModelTimeout else 5.0)
     assert raised.value.where == f"{url}/chat/completions"

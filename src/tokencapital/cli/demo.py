@@ -1,0 +1,3 @@
+"""`tcap demo`."""
+def demo() -> None:
+    """Demo. Example: `tcap demo`"""

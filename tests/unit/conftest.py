@@ -1,0 +1,135 @@
+"""A store on disk, the embedded embedder, and short ways to put facts into the store."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
+from tokencapital.core.case import Case, Message, Value
+from tokencapital.core.judgment import DrawKind, Judgment, Verdict
+from tokencapital.core.quantity import UNKNOWN_ENERGY
+from tokencapital.core.split import Split, assign_split
+from tokencapital.models.features import case_text
+from tokencapital.models.wordllama import WordLlamaEmbedder
+from tokencapital.store.cases import record_exchanges
+from tokencapital.store.database import Store
+from tokencapital.store.judgments import append_judgments
+from tokencapital.store.memory import Memory, Vectors
+
+KEY = b"k" * 32
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+CAPABILITY = "triage"
+_NAMES = [f"customer-{number}" for number in range(3_000)]
+
+
+class Desk:
+    """One capability's facts: cases come in, people judge them, a memory reads along."""
+
+    capability = CAPABILITY
+    start = START
+    key = KEY
+
+    def __init__(self, store: Store, embedder: WordLlamaEmbedder) -> None:
+        self.store = store
+        self.embedder = embedder
+        self.train = [name for name in _NAMES if assign_split(name, KEY) is Split.TRAIN]
+        self.sealed = [name for name in _NAMES if assign_split(name, KEY) is Split.SEALED]
+        self._count = itertools.count(1)
+
+    def case(self, text: str, group: str | None = None, **more: Any) -> Case:
+        """A case that is not recorded; its group is of `train` and its own unless one is named."""
+        number = next(self._count)
+        group = self.train[number] if group is None else group
+        at = START + timedelta(minutes=number)
+        name = f"case-{number:05}"
+        return Case(
+            id=name, capability=CAPABILITY, group=group, at=at, messages=(Message("user", text),), key=name, **more
+        )
+
+    def record(self, *cases: Case) -> None:
+        """The cases were answered by nobody, and are stored."""
+        record_exchanges(self.store, [Exchange(case, _unanswered(case)) for case in cases])
+
+    def judge(self, case: Case, answer: Value, **more: Any) -> Judgment:
+        """A judgment of a recorded case is stored; drawn uniformly and open-ended unless said otherwise."""
+        number = next(self._count)
+        at = more.pop("at", START)
+        said = Judgment(
+            id=f"jdg-{number:05}",
+            case=case.id,
+            capability=CAPABILITY,
+            expert=more.pop("expert", "ines"),
+            at=at,
+            verdict=more.pop("verdict", Verdict.CORRECTED),
+            answer=answer,
+            drawn=more.pop("drawn", DrawKind.UNIFORM),
+            probability=0.1,
+            valid_from=more.pop("valid_from", at),
+            **more,
+        )
+        return append_judgments(self.store, [said])[0]
+
+    def told(self, text: str, answer: Value, group: str | None = None, **more: Any) -> Judgment:
+        """A case came in and was judged."""
+        case = self.case(text, group)
+        self.record(case)
+        return self.judge(case, answer, **more)
+
+    def encode(self, cases: list[Case]) -> Vectors:
+        """The cases' vectors, as an engine makes them."""
+        return self.embedder.embed([case_text(case) for case in cases])
+
+    def memory(self) -> Memory:
+        """A memory of the capability that has read nothing yet."""
+        return Memory(self.store, CAPABILITY, self.encode)
+
+
+def _unanswered(case: Case) -> Trajectory:
+    return Trajectory(
+        id=f"trj-{case.id}",
+        case=case.id,
+        capability=case.capability,
+        at=case.at,
+        answer=Answer(value=None, stage=Stage.PERSON),
+        policy="0" * 16,
+        memory=0,
+        seed=0,
+        propensity=1.0,
+        elapsed_s=0.0,
+        energy=UNKNOWN_ENERGY,
+    )
+
+
+@pytest.fixture(scope="session")
+def embedder() -> WordLlamaEmbedder:
+    """The embedded embedder, loaded once."""
+    return WordLlamaEmbedder()
+
+
+@pytest.fixture(scope="session")
+def empty_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store with a known key, to be copied."""
+    path = tmp_path_factory.mktemp("model") / "store.db"
+    Store.open(str(path), key=KEY).close()
+    return path
+
+
+@pytest.fixture
+def store(empty_store_file: Path, tmp_path: Path) -> Iterator[Store]:
+    """An empty store on disk whose key is KEY."""
+    opened = Store.open(str(shutil.copy(empty_store_file, tmp_path / "store.db")))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def desk(store: Store, embedder: WordLlamaEmbedder) -> Desk:
+    """Short ways to put facts into the store."""
+    return Desk(store, embedder)

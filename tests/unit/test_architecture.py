@@ -1,0 +1,116 @@
+"""The shape of the house: who may know whom, how long things may get, and what an import may do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "tokencapital"
+USUAL_SHARE = 0.9
+FILE_USUAL, FILE_MOST = 350, 500
+FUNCTION_USUAL, FUNCTION_MOST = 30, 60
+PARAMETERS_MOST = 6
+IMPORT_S = 0.3
+HEAVY = frozenset({"aiohttp", "alembic", "altair", "genai_prices", "gguf", "sklearn", "torch", "wordllama", "xllamacpp"})
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def test_rooms_import_only_what_they_may(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = lint_imports(config_filename=str(ROOT / ".importlinter"), no_cache=True)
+    assert broken == 0, capsys.readouterr().out
+
+
+def test_files_stay_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in _files()}
+    _within(lengths, FILE_USUAL, FILE_MOST)
+
+
+def test_functions_stay_short() -> None:
+    lengths = {where: (one.end_lineno or one.lineno) - one.lineno + 1 for where, one in _functions()}
+    _within(lengths, FUNCTION_USUAL, FUNCTION_MOST)
+
+
+def test_functions_take_few_parameters() -> None:
+    counts = {where: _parameters(one) for where, one in _functions() if "tokencapital/cli/" not in where}
+    assert {where: count for where, count in counts.items() if count > PARAMETERS_MOST} == {}
+
+
+@pytest.mark.parametrize("module", ["tokencapital", "tokencapital.cli"])
+def test_an_import_leaves_no_trace(module: str, tmp_path: Path) -> None:
+    seen = _in_new_process(f"""
+        import json, os, signal, sys, threading
+        events = []
+        suspect = ("open", "os.mkdir", "os.remove", "os.rename", "socket.__new__", "subprocess.Popen", "os.putenv")
+        def listen(event, arguments):
+            written = event == "open" and not (set(str(arguments[1] or "r")) <= set("rbtU"))
+            if event in suspect and (event != "open" or written):
+                events.append([event, str(arguments[0])])
+        before = dict(os.environ), signal.getsignal(signal.SIGINT), os.getcwd()
+        sys.addaudithook(listen)
+        import {module}
+        same = before == (dict(os.environ), signal.getsignal(signal.SIGINT), os.getcwd())
+        print(json.dumps([events, threading.active_count(), same]))
+    """, tmp_path)
+    assert seen == [[], 1, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_import_is_fast(tmp_path: Path) -> None:
+    """Processor time, the best of three: what other processes do meanwhile does not count."""
+    code = "import json, time; t = time.process_time(); import tokencapital; print(json.dumps(time.process_time() - t))"
+    assert min(_in_new_process(code, tmp_path) for _ in range(3)) < IMPORT_S
+
+
+@pytest.mark.parametrize("module", ["tokencapital.serve.engine", "tokencapital.cli"])
+def test_heavy_libraries_wait_until_they_are_needed(module: str, tmp_path: Path) -> None:
+    loaded = _in_new_process(f"import json, sys, {module}; print(json.dumps(list(sys.modules)))", tmp_path)
+    assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
+    assert "scipy.stats" not in loaded
+
+
+def _files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _functions() -> Iterator[tuple[str, Function]]:
+    for path in _files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, Function):
+                yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}", node
+
+
+def _parameters(one: Function) -> int:
+    taken = [*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs]
+    return sum(parameter.arg not in {"self", "cls"} for parameter in taken)
+
+
+def _within(sizes: dict[str, int], usual: int, most: int) -> None:
+    long = {where: size for where, size in sizes.items() if size > usual}
+    assert {where: size for where, size in long.items() if size > most} == {}
+    assert len(long) <= (1 - USUAL_SHARE) * len(sizes), long
+
+
+def _in_new_process(code: str, folder: Path) -> object:
+    """What the code prints as JSON, run where nothing else was imported, in an empty folder."""
+    environment = {**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
