@@ -4,29 +4,60 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
-from tokencapital.core.case import Case, Message, Value
-from tokencapital.core.judgment import DrawKind, Judgment, Verdict
+from tokencapital.core.case import Capability, Case, Contract, Message, Mode, Value
+from tokencapital.core.clock import RecordedClock, SystemClock
+from tokencapital.core.ids import IdSource
+from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment, Verdict
 from tokencapital.core.quantity import UNKNOWN_ENERGY
 from tokencapital.core.split import Split, assign_split
+from tokencapital.meter.energy import LocalEstimate
+from tokencapital.meter.meter import Meter
+from tokencapital.meter.prices import PriceBook
+from tokencapital.models.base import ModelClient
 from tokencapital.models.features import case_text
+from tokencapital.models.specialist import Prediction
 from tokencapital.models.wordllama import WordLlamaEmbedder
-from tokencapital.store.cases import record_exchanges
+from tokencapital.record.recorder import Recorder
+from tokencapital.serve.engine import Engine, Parts
+from tokencapital.serve.ports import FixedRelease, Live
+from tokencapital.store.cases import read_case, record_exchanges
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import append_judgments
 from tokencapital.store.memory import Memory, Vectors
 
 KEY = b"k" * 32
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CAPABILITY = "triage"
 _NAMES = [f"customer-{number}" for number in range(3_000)]
+
+
+class Keywords:
+    """A specialist whose every prediction is known: by the first word of a case; else unsure of `other`."""
+
+    digest = "d" * 64
+    recipe = "keywords/1"
+
+    def __init__(self, predictions: Mapping[str, Prediction]) -> None:
+        self.predictions = predictions
+
+    def predict(self, cases: Sequence[Case], vectors: Vectors) -> list[Prediction]:
+        return [
+            self.predictions.get(case.messages[-1].content.split()[0], Prediction("other", 0.0, (("other", 0.0),)))
+            for case in cases
+        ]
+
+    def to_bytes(self) -> bytes:
+        return b""
 
 
 class Desk:
@@ -34,7 +65,9 @@ class Desk:
 
     capability = CAPABILITY
     start = START
+    now = NOW
     key = KEY
+    keywords = Keywords
 
     def __init__(self, store: Store, embedder: WordLlamaEmbedder) -> None:
         self.store = store
@@ -76,6 +109,20 @@ class Desk:
         )
         return append_judgments(self.store, [said])[0]
 
+    def judged(self, case: Case, answer: Value, verdict: Verdict = Verdict.CORRECTED) -> JudgedCase:
+        """A judged case that is stored nowhere."""
+        said = Judgment(
+            id=f"jdg-{next(self._count):05}", case=case.id, capability=CAPABILITY, expert="ines", at=START,
+            verdict=verdict, answer=answer, drawn=DrawKind.UNIFORM, probability=0.1, valid_from=START,
+        )  # fmt: skip
+        return JudgedCase(case, said)
+
+    def case_of(self, said: Judgment) -> Case:
+        """The stored case that a judgment is of."""
+        found = read_case(self.store, said.case)
+        assert found is not None
+        return found
+
     def told(self, text: str, answer: Value, group: str | None = None, **more: Any) -> Judgment:
         """A case came in and was judged."""
         case = self.case(text, group)
@@ -85,6 +132,36 @@ class Desk:
     def encode(self, cases: list[Case]) -> Vectors:
         """The cases' vectors, as an engine makes them."""
         return self.embedder.embed([case_text(case) for case in cases])
+
+    def parts(self, live: Live, generalist: ModelClient | None = None, **more: Any) -> Parts:
+        """What an engine of the house is made of, under a fixed policy and with the clock at NOW."""
+        return Parts(
+            store=self.store,
+            releases=FixedRelease(live),
+            sink=Recorder(self.store),
+            embedder=self.embedder,
+            meter=Meter(PriceBook(machine_usd_per_hour=Decimal("0.36")), LocalEstimate(10.0, 1.0)),
+            clock=RecordedClock(NOW),
+            ids=IdSource(SystemClock()),
+            generalist=generalist,
+            **more,
+        )
+
+    def engine(
+        self, live: Live, generalist: ModelClient | None = None, mode: Mode = Mode.ANSWER, **more: Any
+    ) -> Engine:
+        """An engine of the capability under a fixed policy."""
+        return Engine(self.wanted(live.policy.contract, mode), self.parts(live, generalist, **more))
+
+    def wanted(self, contract: Contract, mode: Mode = Mode.ANSWER) -> Capability:
+        """The capability with this contract."""
+        return Capability(name=CAPABILITY, contract=contract, mode=mode)
+
+    def memory_vectors(self) -> Vectors:
+        """The vectors of all that a memory holds now."""
+        memory = self.memory()
+        memory.refresh()
+        return memory.vectors(range(len(memory)))
 
     def memory(self) -> Memory:
         """A memory of the capability that has read nothing yet."""

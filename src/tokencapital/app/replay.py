@@ -31,7 +31,7 @@ from tokencapital.store.memory import Vectors
 from tokencapital.store.outcomes import append_outcomes
 from tokencapital.store.turns import append_turn, turns
 
-TURNS = 16
+TURNS = 12
 """Turns of the loop over a stream, evenly spaced in arrivals."""
 CHUNK = 128
 """Cases answered at once; a chunk is recorded whole or not at all."""

@@ -52,7 +52,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Everything that decides how a case is answered, apart from the generalist that is rented.
 
     `memory` is the sequence up to which judgments may be recalled as near-duplicates and shown as
-    exemplars in `answer` mode. `specialist` is the digest of its artifact; None: there is none.
+    exemplars in `answer` mode. `identical` says whether an identical input that people agreed on is
+    answered as they did. `specialist` is the digest of its artifact; None: there is none.
     `explore` is the share of entities whose sure answers go one stage further, so that stages can be
     compared without bias.
     """
@@ -63,6 +64,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     lessons: tuple[str, ...] = ()
     memory: int = 0
     exemplars: int = 8
+    identical: bool = True
     recall: StageRule = StageRule()
     specialist: str | None = None
     specialist_rule: StageRule = StageRule()

@@ -8,11 +8,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tokencapital.core.judgment import DrawKind, JudgedCase, Verdict
+from tokencapital.core.judgment import DrawKind, JudgedCase
 from tokencapital.store.memory import Memory, Vectors
-
-TEACHING = frozenset({Verdict.RIGHT, Verdict.CORRECTED})
-"""Verdicts that carry an answer."""
 
 
 class Dataset(Struct, frozen=True):
@@ -46,18 +43,8 @@ class Dataset(Struct, frozen=True):
 
 
 def gather(memory: Memory, now: datetime) -> Dataset:
-    """The judgments of the memory that hold at the time `now` and carry an answer."""
+    """The judgments of the memory that hold at the time `now`; all of them carry an answer."""
     rows = memory.valid_rows(now)
-    judged = memory.judged(rows)
-    kept = [
-        i
-        for i, one in enumerate(judged)
-        if one.judgment.verdict in TEACHING and one.judgment.answer is not None
-    ]
-    chosen = [judged[i] for i in kept]
-    return Dataset(
-        tuple(chosen),
-        memory.vectors([rows[i] for i in kept]),
-        np.array([one.judgment.drawn is DrawKind.UNIFORM for one in chosen], bool),
-        memory.sequence,
-    )
+    judged = tuple(memory.judged(rows))
+    uniform = np.array([one.judgment.drawn is DrawKind.UNIFORM for one in judged], bool)
+    return Dataset(judged, memory.vectors(rows), uniform, memory.sequence)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,10 @@ class RecordedOutcome(Struct, frozen=True):
     value: bool | float | None
     at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if self.at is not None:
+            utc(self.at)
+
 
 class RecordedCase(Struct, frozen=True, kw_only=True):
     """One line of a cases file, as design section 10 describes it. Unknown keys are passed over."""
@@ -47,6 +51,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
     expert: str = "unnamed"
     outcome: RecordedOutcome | None = None
     valid_until: datetime | None = None
+    workflow: str | None = None
     origin: str | None = None
 
     def __post_init__(self) -> None:
@@ -56,20 +61,24 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
             raise ValueError("`input` has no message")
         if not self.id or not self.group:
             raise ValueError("`id` and `group` must not be empty")
-        for moment in (self.at, self.valid_until, self.outcome and self.outcome.at):
-            if moment is not None:
-                utc(moment)
+        utc(self.at)
+        if self.valid_until is not None:
+            utc(self.valid_until)
 
     @property
     def case(self) -> Case:
-        """The case without what people decided; its id is its business key."""
+        """The case without what people decided; its id is its business key.
+
+        The workflow that a case was handled under is part of its context: whoever asks knows it.
+        """
+        known = {} if self.workflow is None else {"workflow": self.workflow}
         return Case(
             id=self.id,
             capability=self.capability,
             group=self.group,
             at=utc(self.at),
             messages=self.input,
-            context=self.context,
+            context={**known, **self.context},
             key=self.id,
         )
 
@@ -172,7 +181,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path) if packed else path.open("rb")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.specialist import Prediction
 
-UNSURE_WEIGHT = 4.0
+UNSURE_WEIGHT = 6.0
 """Nats between the least and the most sure case of the pool."""
 NOVELTY_WEIGHT = 2.0
 """Nats between a case that stands as far from all judged ones as the pool's farthest, and a repeated one."""

@@ -116,11 +116,10 @@ class Engine:
         return [[int(row) for row in rows if row >= 0] for rows in near.rows]
 
     def _trajectory(self, moment: Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
-        completion, meter = there.completion, self._parts.meter
-        usage = there.usage
+        meter, usage = self._parts.meter, there.usage
         spent = meter.machine(local_s)
         if there.model is not None:
-            spent += meter.call(there.model, usage, moment.now, completion.elapsed_s if completion else 0.0)
+            spent += meter.call(there.model, usage, moment.now, there.elapsed_s)
         return Trajectory(
             id=self._parts.ids.new("trj"),
             case=case.id,
@@ -131,7 +130,7 @@ class Engine:
             memory=moment.memory,
             seed=self._parts.seed,
             propensity=here.propensity,
-            elapsed_s=local_s + (completion.elapsed_s if completion else 0.0),
+            elapsed_s=local_s + there.elapsed_s,
             energy=spent.energy,
             usage=usage,
             cost=spent.cost,

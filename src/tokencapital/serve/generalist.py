@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from time import perf_counter
 
 from msgspec import Struct
 
@@ -31,12 +32,18 @@ class Question(Struct, frozen=True):
 
 class Asked(Struct, frozen=True):
     """What came of a question. `model` None: nobody was asked. `completion` None: or the call failed, as
-    `failure` says; what the provider counts of it is then unknown."""
+    `failure` says, after `waited_s`; what the provider counts of it is then unknown."""
 
     answer: Answer
     model: str | None = None
     completion: Completion | None = None
     failure: str | None = None
+    waited_s: float = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time of the call, one that failed included."""
+        return self.waited_s if self.completion is None else self.completion.elapsed_s
 
     @property
     def usage(self) -> Usage:
@@ -60,11 +67,12 @@ class GeneralistStage:
         if policy.contract.kind is ContractKind.LABEL and not question.labels:
             return Asked(question.draft)
         request = generalist_request(policy, question.case, question.exemplars, question.labels, self._seed)
-        try:
-            async with self._slots:
+        async with self._slots:
+            started = perf_counter()
+            try:
                 completion = await self._client.complete(request)
-        except ModelError as error:
-            return Asked(question.draft, self.name, failure=str(error))
+            except ModelError as error:
+                return Asked(question.draft, self.name, failure=str(error), waited_s=perf_counter() - started)
         try:
             return Asked(self._weigh(policy, question, completion), self.name, completion)
         except (ModelError, ContractViolation) as error:

@@ -50,7 +50,8 @@ def answer_locally(
     """One answer a case, by recall or the specialist where they may answer alone, else a draft for a person."""
     live, now = moment.live, moment.now
     alone = live.policy.contract.kind in ANSWERS_ALONE
-    recollections = [memory.recall(case, now, moment.memory) if alone else None for case in cases]
+    recalls = alone and live.policy.identical
+    recollections = [memory.recall(case, now, moment.memory) if recalls else None for case in cases]
     doubtful = memory.doubtful(vectors, now)
     drafts = _specialist_drafts(live, cases, vectors)
     near = _near_duplicates(live, memory, vectors, now) if alone else [None] * len(cases)

@@ -48,7 +48,7 @@ class Neighbours(Struct, frozen=True):
 
 
 class Memory:
-    """The judged cases of one capability, kept current from the store's events without rereading.
+    """The cases of one capability that people gave an answer to, kept current without rereading.
 
     Not safe for threads: each engine has its own.
     """
@@ -154,11 +154,11 @@ class Memory:
         return Neighbours(rows, similarities)
 
     def _apply(self, events: Sequence[MemoryEvent]) -> None:
-        judged = [event for event in events if event.kind is MemoryEventKind.JUDGED and event.judged is not None]
-        self._append([event for event in judged if event.judgment_id not in self._row_of_judgment])
+        answered = [event for event in events if event.judged is not None and event.judged.judgment.answer is not None]
+        self._append([event for event in answered if event.judgment_id not in self._row_of_judgment])
         for event in events:
             row = self._row_of_judgment.get(event.judgment_id)
-            if row is None or event.kind is MemoryEventKind.JUDGED:
+            if row is None or event.kind is MemoryEventKind.JUDGED or self._ends[row] == -_FOREVER:
                 continue
             withdrawn = event.kind is MemoryEventKind.WITHDRAWN
             self._ends[row] = -_FOREVER if withdrawn else _timestamp(event.valid_until)

@@ -52,7 +52,7 @@ def test_held_out_scores_equal_a_refit_without_the_group() -> None:
     examples = as_examples(judged, vectors, groups)
     held_out = solve(examples).held_out
     cosines = np.exp(2 * (vectors @ vectors.T - 1)).astype(np.float64)
-    kernel = cosines + fitting._linear_share(30) * (examples.sparse @ examples.sparse.T).toarray()
+    kernel = cosines + fitting._linear_share(examples.sparse) * (examples.sparse @ examples.sparse.T).toarray()
     for group in range(10):
         out = np.array(groups) == group
         ridge = kernel[np.ix_(~out, ~out)] + 0.05 * np.eye(27)

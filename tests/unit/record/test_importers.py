@@ -150,7 +150,7 @@ def test_one_capability_is_chosen_by_name(write: Write) -> None:
     recording = read_recording(write(line(1), line(2, capability="ticket"), line(3)))
     assert recording.capabilities == ("triage", "ticket")
     assert ids(recording.of("triage")) == ["1", "3"]
-    with pytest.raises(InputError, match="`other`.*triage, ticket"):
+    with pytest.raises(InputError, match=r"`other`.*triage, ticket"):
         recording.of("other")
 
 
