@@ -27,6 +27,7 @@ test: check
 	$(BIN)/pytest -n 2
 
 check: setup
+	$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff .; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
-import textwrap
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from importlinter.cli import lint_imports
@@ -21,7 +25,27 @@ FILE_USUAL, FILE_MOST = 350, 500
 FUNCTION_USUAL, FUNCTION_MOST = 30, 60
 PARAMETERS_MOST = 6
 IMPORT_S = 0.3
-HEAVY = frozenset({"aiohttp", "alembic", "altair", "genai_prices", "gguf", "sklearn", "torch", "wordllama", "xllamacpp"})
+HEAVY = frozenset({"aiohttp", "alembic", "altair", "genai_prices", "gguf", "sklearn", "torch", "xllamacpp"})
+
+BY_NAME = {"wordllama", "xllamacpp", "psycopg"}
+"""Loaded without an import statement: for its weights, as an extra, by SQLAlchemy."""
+
+TRACES = """
+import json, os, signal, sys, threading
+events = []
+def listen(event, arguments):
+    if event == "open" and set(str(arguments[1] or "r")) & set("wax+"):
+        events.append([event, str(arguments[0])])
+    if event in ("os.mkdir", "os.remove", "os.rename", "os.putenv", "socket.__new__", "subprocess.Popen"):
+        events.append([event, str(arguments)])
+def state():
+    return dict(os.environ), signal.getsignal(signal.SIGINT), os.getcwd()
+before = state()
+sys.addaudithook(listen)
+import MODULE
+print(json.dumps([events, threading.active_count(), state() == before]))
+"""
+"""Prints what an import did besides importing: files and sockets opened, processes and threads started."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -29,6 +53,24 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def test_rooms_import_only_what_they_may(capsys: pytest.CaptureFixture[str]) -> None:
     broken = lint_imports(config_filename=str(ROOT / ".importlinter"), no_cache=True)
     assert broken == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "reach", [lambda: socket.create_connection(("192.0.2.1", 9)), lambda: urlopen("http://a.test")]
+)
+def test_tests_reach_nothing_but_this_machine(reach: Callable[[], object]) -> None:
+    with pytest.raises(RuntimeError, match="nothing but loopback"):
+        reach()
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = {_name(one) for one in [*project["dependencies"], *extras["local"], *extras["postgres"]]}
+    origins = packages_distributions()
+    imported = {_name(origins[module][0]) for module in _imports() - {"tokencapital"} - sys.stdlib_module_names}
+    assert imported - declared == set()
+    assert declared - imported == BY_NAME
 
 
 def test_files_stay_short() -> None:
@@ -48,20 +90,7 @@ def test_functions_take_few_parameters() -> None:
 
 @pytest.mark.parametrize("module", ["tokencapital", "tokencapital.cli"])
 def test_an_import_leaves_no_trace(module: str, tmp_path: Path) -> None:
-    seen = _in_new_process(f"""
-        import json, os, signal, sys, threading
-        events = []
-        suspect = ("open", "os.mkdir", "os.remove", "os.rename", "socket.__new__", "subprocess.Popen", "os.putenv")
-        def listen(event, arguments):
-            written = event == "open" and not (set(str(arguments[1] or "r")) <= set("rbtU"))
-            if event in suspect and (event != "open" or written):
-                events.append([event, str(arguments[0])])
-        before = dict(os.environ), signal.getsignal(signal.SIGINT), os.getcwd()
-        sys.addaudithook(listen)
-        import {module}
-        same = before == (dict(os.environ), signal.getsignal(signal.SIGINT), os.getcwd())
-        print(json.dumps([events, threading.active_count(), same]))
-    """, tmp_path)
+    seen = _in_new_process(TRACES.replace("MODULE", module), tmp_path)
     assert seen == [[], 1, True]
     assert list(tmp_path.iterdir()) == []
 
@@ -90,6 +119,23 @@ def _functions() -> Iterator[tuple[str, Function]]:
                 yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}", node
 
 
+def _imports() -> set[str]:
+    """The first names of all modules that are imported anywhere in the package."""
+    found = set()
+    for path in _files():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def _name(requirement: str) -> str:
+    """The distribution that a requirement names, in its normal form."""
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-")
+
+
 def _parameters(one: Function) -> int:
     taken = [*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs]
     return sum(parameter.arg not in {"self", "cls"} for parameter in taken)
@@ -105,7 +151,7 @@ def _in_new_process(code: str, folder: Path) -> object:
     """What the code prints as JSON, run where nothing else was imported, in an empty folder."""
     environment = {**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         cwd=folder,

@@ -139,6 +139,7 @@ def test_the_page_on_serving_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             elif here.startswith("curl") and shutil.which("curl"):
                 asked = subprocess.run(["bash", "-ec", here], capture_output=True, text=True, check=True)
                 assert '"error"' not in asked.stdout
+        known["client"].close()
 
 
 def test_the_page_on_replaying_runs(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def _served() -> Iterator[str]:
         while not server.started and time.monotonic() < until:
             time.sleep(0.02)
         try:
-            yield "127.0.0.1:{}".format(server.servers[0].sockets[0].getsockname()[1])
+            yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()

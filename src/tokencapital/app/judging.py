@@ -49,7 +49,9 @@ def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
         return (done[-1] if done else None), said.case or ""
     trajectory = read_trajectory(platform.store, said.trajectory)
     if trajectory is None:
-        raise InputError(f"no trajectory {said.trajectory} is stored", remedy="Send the header x-tcap-trajectory of the answer.")
+        raise InputError(
+            f"no trajectory {said.trajectory} is stored", remedy="Send the header x-tcap-trajectory of the answer."
+        )
     return trajectory, trajectory.case
 
 

@@ -48,9 +48,7 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     if place.goal is None or not place.goal.is_live(place.now()):
         return TurnReport(idle=True)
 
-    gate = Gate(
-        capability=place.name, store=place.store, runner=place.runner, sealed=place.sealed, ids=place.parts.ids
-    )
+    gate = Gate(capability=place.name, store=place.store, runner=place.runner, sealed=place.sealed, ids=place.parts.ids)
     started = perf_counter()
     undone = await watch(gate, place.releases.live(place.name), place.now())
     place.sealed.retire_if_spent(place.now(), by="loop")

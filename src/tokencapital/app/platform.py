@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from types import TracebackType
+from typing import Self
 
 from msgspec import Struct
 
@@ -87,10 +88,12 @@ class Platform:
             platform.declare(declared.capability(name), declared.live_goal(name), declared.mode_by or "settings")
         return platform
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def declare(self, capability: Capability, goal: Goal | None, by: str) -> None:
@@ -165,7 +168,9 @@ def make_generalist(settings: GeneralistSettings) -> ModelClient | None:
             from tokencapital.models.openai_http import Endpoint, OpenAIClient
 
             return OpenAIClient(
-                Endpoint(url=settings.url or "", model=settings.model, api_key=settings.key, timeout_s=settings.timeout_s)
+                Endpoint(
+                    url=settings.url or "", model=settings.model, api_key=settings.key, timeout_s=settings.timeout_s
+                )
             )
 
 

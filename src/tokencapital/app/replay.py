@@ -7,6 +7,7 @@ it had not been.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
@@ -24,7 +25,7 @@ from tokencapital.core.split import Split
 from tokencapital.review.acquisition import acquisition_scores, draw
 from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.store.cases import count_cases, recent_trajectories, trajectories_of_case
-from tokencapital.store.draws import append_draws, drawn_cases
+from tokencapital.store.draws import all_draws, append_draws, drawn_cases
 from tokencapital.store.judgments import expire
 from tokencapital.store.manifest import Assignment, assign
 from tokencapital.store.memory import Vectors
@@ -95,6 +96,7 @@ class Player:
                 if number > done:
                     self._ask_uniform(self._assigned[first:last])
                 progress(last, len(stream))
+                await asyncio.sleep(0)  # Ctrl-C is heeded here: without a generalist nothing else waits.
             if number > done:
                 await self._turn(number, end)
 
@@ -120,7 +122,8 @@ class Player:
         store, now = self._place.store, self._clock.now()
         while self._lapses and self._lapses[0].at <= now:
             change = self._lapses.pop(0)
-            judged = drawn_cases(store, self._place.name) & set(change.cases)
+            before = {one.case for one in all_draws(store, self._place.name) if one.at < change.at}
+            judged = before & set(change.cases)
             expire(store, [judgment_id(case) for case in sorted(judged)], change.at, by=change.reason, at=now)
 
     def _ask_uniform(self, arrived: Sequence[Assignment]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from tokencapital.account.statements import Statement, check_balanced, draw_up
 from tokencapital.app.platform import Workplace
+from tokencapital.app.played import answers_at
 from tokencapital.app.scorecard import Promise, Scorecard, realized_promise, score_answers
 from tokencapital.core.answer import Answer
 from tokencapital.core.case import Json
@@ -18,10 +18,7 @@ from tokencapital.core.policy import Release
 from tokencapital.core.quantity import Grade
 from tokencapital.core.split import Split, assign_split
 from tokencapital.meter.efficiency import Efficiency
-from tokencapital.promote.releases import load_live
 from tokencapital.record.importers import RecordedCase
-from tokencapital.serve.engine import Engine
-from tokencapital.serve.ports import FixedRelease, Live, NoSink
 from tokencapital.store import releases as book
 from tokencapital.store.cases import trajectories_after
 from tokencapital.store.draws import all_draws
@@ -29,7 +26,6 @@ from tokencapital.store.ledger import transactions
 from tokencapital.store.manifest import assign
 from tokencapital.store.turns import Turn, turns
 
-_AT_ONCE = 256
 _Number = TypeVar("_Number", int, float)
 
 
@@ -127,23 +123,7 @@ async def _test_answers(
         return {}
     newest = {turn.release: turn for turn in played}
     scored = list(newest.values()) if place.parts.generalist is None else [played[-1]]
-    return {turn.release: await _answer_test(place, turn, test) for turn in scored}
-
-
-async def _answer_test(place: Workplace, turn: Turn, test: Sequence[RecordedCase]) -> list[Answer]:
-    live = msgspec.structs.replace(_live_of(place, turn.release), memory=turn.memory)
-    parts = msgspec.structs.replace(place.parts, releases=FixedRelease(live), sink=NoSink())
-    engine = Engine(place.capability, parts, place.engine.memory)
-    answers: list[Answer] = []
-    for start in range(0, len(test), _AT_ONCE):
-        exchanges = await engine.answer_many([one.case for one in test[start : start + _AT_ONCE]])
-        answers.extend(exchange.trajectory.answer for exchange in exchanges)
-    return answers
-
-
-def _live_of(place: Workplace, release_id: str | None) -> Live:
-    known = next((one for one in book.releases(place.store, place.name) if one.id == release_id), None)
-    return place.releases.starting(place.name) if known is None else load_live(place.store, known)
+    return {turn.release: await answers_at(place, turn, [one.case for one in test]) for turn in scored}
 
 
 def _point(

@@ -140,7 +140,8 @@ def _generalist(options: ReplayOptions) -> GeneralistSettings:
         return GeneralistSettings(kind=kind, concurrency=1)
     if not options.generalist.startswith(("http://", "https://")):
         raise InputError(
-            f"`{options.generalist}` is no generalist", remedy="Give `none`, `embedded` or a URL such as http://127.0.0.1:11434/v1."
+            f"`{options.generalist}` is no generalist",
+            remedy="Give `none`, `embedded` or a URL such as http://127.0.0.1:11434/v1.",
         )
     return GeneralistSettings(kind=GeneralistKind.HTTP, url=options.generalist, model=options.model)
 

@@ -34,7 +34,11 @@ def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
     """At most `most` open draws, oldest first, with the newest answer to each."""
     asked = [draw.case for draw in open_draws(place.store, place.name)][:most]
     cases = read_cases(place.store, asked)
-    return [_waiting(place, case_id, cases[case_id].messages, cases[case_id].context) for case_id in asked if case_id in cases]
+    return [
+        _waiting(place, case_id, cases[case_id].messages, cases[case_id].context)
+        for case_id in asked
+        if case_id in cases
+    ]
 
 
 def say(platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None) -> Accepted:

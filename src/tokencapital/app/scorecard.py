@@ -88,7 +88,7 @@ def realized_promise(
         return None
     wrong = np.array([missed for _, missed in alone], float)
     interval = share_interval(wrong, [group for group, _ in alone], LEVEL)
-    assert interval is not None  # noqa: S101 - there is at least one case
+    assert interval is not None  # there is at least one case
     return Promise(tolerance, float(wrong.mean()), interval, len(alone) / len(recorded))
 
 

@@ -79,7 +79,9 @@ class RecordedScript:
     def judge(self, asked: Draw, case: Case, answered: Value) -> Judgment:
         """The recorded decision as a judgment; how long it took is not in the record."""
         recorded = self._recorded[case.id]
-        said = Said(recorded.expert, recorded.answer, Verdict.RIGHT if answered == recorded.answer else Verdict.CORRECTED)
+        said = Said(
+            recorded.expert, recorded.answer, Verdict.RIGHT if answered == recorded.answer else Verdict.CORRECTED
+        )
         return judgment_of(asked, said)
 
     def outcome(self, case: Case, served: Served) -> Outcome | None:

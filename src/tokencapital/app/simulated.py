@@ -27,6 +27,10 @@ class OrganizationScript:
         """The truth, under the rules in force at the time."""
         return self._organization.truth(case, at)
 
+    def first_right(self, case: Case) -> Value:
+        """The truth before any rule changed."""
+        return self._organization.facts[case.id].value
+
     def judge(self, asked: Draw, case: Case, answered: Value) -> Judgment:
         """The opinion of the expert whose turn it is."""
         expert = self._expert(case)

@@ -55,7 +55,7 @@ def ledger(
             typer.echo(to_beancount(booked) if export is Syntax.BEANCOUNT else to_hledger(booked), nl=False)
             return
         statement = draw_up(booked)
-        output.show(_accounts(statement))
+        output.show(accounts_table(statement))
         output.write(statement)
         if not statement.balanced:
             fail("the books do not balance", FAILED)
@@ -81,7 +81,8 @@ def report(
         output.write(reports)
 
 
-def _accounts(statement: Statement) -> Table:
+def accounts_table(statement: Statement) -> Table:
+    """What stands on each account, and how many facts are behind it."""
     title = "Ledger: every transaction balances" if statement.balanced else "Ledger: DOES NOT BALANCE"
     table = Table("for", "account", "quantity", "commodity", title=title)
     for line in statement.lines:

@@ -24,7 +24,8 @@ JsonOption = Annotated[
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Default: ./tokencapital.toml.")]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="A SQLite file or a SQLAlchemy URL; default: as configured.")
+    str | None,
+    typer.Option("--store", metavar="URL", help="A SQLite file or a SQLAlchemy URL; default: as configured."),
 ]
 
 

@@ -26,7 +26,7 @@ def list_releases(
     output = Output(json)
     with told_plainly(), open_house(config, store) as platform:
         listed = releases_of(platform, capability)
-        output.show(_table(listed))
+        output.show(releases_table(listed))
         output.write(listed)
 
 
@@ -52,7 +52,8 @@ def rollback(
         output.write(made)
 
 
-def _table(listed: list[Release]) -> Table:
+def releases_table(listed: list[Release]) -> Table:
+    """One line a decision of the gate, with its evidence."""
     table = Table("release", "at", "lane", "decision", "n", "effect", "bounds", "could see", "why", title="Releases")
     for one in listed:
         seen = one.evidence

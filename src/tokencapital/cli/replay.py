@@ -40,13 +40,19 @@ def replay(
     file: Annotated[Path, typer.Argument(help="Cases, one JSON object a line; may be compressed with gzip.")],
     judgments: Annotated[str, typer.Option(help="How many judgments may be asked for, or `all`.")] = "all",
     sampling: Annotated[Sampling, typer.Option(help="How cases are chosen for people.")] = Sampling.ACTIVE,
-    generalist: Annotated[str, typer.Option(help="`none`, `embedded`, or the URL of an OpenAI-compatible API.")] = "none",
+    generalist: Annotated[
+        str, typer.Option(help="`none`, `embedded`, or the URL of an OpenAI-compatible API.")
+    ] = "none",
     model: Annotated[str, typer.Option(help="The model to ask for at that URL.")] = "default",
     capability: Annotated[str | None, typer.Option(help="Which one, where the file has several.")] = None,
     contract: Annotated[ContractKind | None, typer.Option(help="Default: read off the answers.")] = None,
     seed: Annotated[int, typer.Option(help="Decides splits and draws.")] = 0,
-    tolerance: Annotated[float, typer.Option(min=0.001, max=0.5, help="Tolerated share of wrong answers given alone.")] = 0.05,
-    store: Annotated[str | None, typer.Option(metavar="URL", help="Default: one of its own in the cache folder.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Tolerated share of wrong answers given alone.")
+    ] = 0.05,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="Default: one of its own in the cache folder.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Play recorded work in order of arrival, learn from what people decided, and score the result.
@@ -96,7 +102,11 @@ def _curve(report: ReplayReport) -> Table:
     table = Table("turn", "cases", "judgments", "last 500 cases", "test", title="Learning curve")
     for point in report.curve:
         table.add_row(
-            str(point.turn), str(point.cases), str(point.judgments), percent(point.accuracy), percent(point.test_accuracy)
+            str(point.turn),
+            str(point.cases),
+            str(point.judgments),
+            percent(point.accuracy),
+            percent(point.test_accuracy),
         )
     return table
 
@@ -118,11 +128,19 @@ def _result(report: ReplayReport) -> Table:
         table.add_row("promise", f"{kept}, on {percent(report.promise.share)} of cases")
     marginal, all_in = report.efficiency["marginal"], report.efficiency["all_in"]
     if marginal and all_in:
-        table.add_row("USD per accepted answer", f"{number(marginal.usd_per_accepted)} marginal, {number(all_in.usd_per_accepted)} all-in")
-        table.add_row("Wh per accepted answer", f"{number(marginal.wh_per_accepted)} marginal, {number(all_in.wh_per_accepted)} all-in")
+        table.add_row(
+            "USD per accepted answer",
+            f"{number(marginal.usd_per_accepted)} marginal, {number(all_in.usd_per_accepted)} all-in",
+        )
+        table.add_row(
+            "Wh per accepted answer",
+            f"{number(marginal.wh_per_accepted)} marginal, {number(all_in.wh_per_accepted)} all-in",
+        )
     table.add_row("books balance", "yes" if report.ledger["balanced"] else "NO")
     timing = report.timing
-    table.add_row("seconds", f"{timing['wall']:.1f} in all, {timing['serve']:.1f} serving, {timing['learn']:.1f} learning")
+    table.add_row(
+        "seconds", f"{timing['wall']:.1f} in all, {timing['serve']:.1f} serving, {timing['learn']:.1f} learning"
+    )
     return table
 
 

@@ -42,7 +42,9 @@ def review(
         output.show(f"{len(waiting)} cases wait for a person.")
         for place, one in enumerate(waiting, start=1):
             output.show(_panel(one, f"{place} of {len(waiting)}"))
-            verdict = _KEYS.get(typer.prompt("(r)ight (c)orrect (t) cannot tell (n)ot my field (q)uit", default="r")[:1])
+            verdict = _KEYS.get(
+                typer.prompt("(r)ight (c)orrect (t) cannot tell (n)ot my field (q)uit", default="r")[:1]
+            )
             if verdict is None:
                 return
             answer = typer.prompt("The right answer") if verdict is Verdict.CORRECTED else None
@@ -55,5 +57,7 @@ def _panel(one: Waiting, title: str) -> Panel:
     lines = [f"{message.role}: {message.content}" for message in one.messages]
     if one.context:
         lines.append(f"context: {one.context}")
-    lines.append(f"\nproposed: {one.proposed}  (by {one.source or 'nobody'}, confidence {number(one.confidence, '{:.2f}')})")
+    lines.append(
+        f"\nproposed: {one.proposed}  (by {one.source or 'nobody'}, confidence {number(one.confidence, '{:.2f}')})"
+    )
     return Panel("\n".join(lines), title=title)

@@ -47,8 +47,7 @@ class SealedCases:
 
         Growing the batch between two looks makes them two comparisons, also of the same policies.
         """
-        earlier = sealed.looks(self._store, batch.id)
-        number = len(earlier) + 1
+        number = len(self.looks(batch)) + 1
         look = Look(
             batch=batch.id,
             comparison=number,
@@ -59,6 +58,10 @@ class SealedCases:
         )
         sealed.record_look(self._store, look)
         return look
+
+    def looks(self, batch: OpenBatch) -> list[Look]:
+        """The comparisons made on the batch, first to last."""
+        return sealed.looks(self._store, batch.id)
 
     def retire_if_spent(self, now: datetime, by: str) -> bool:
         """Whether the batch left `sealed`: it was looked at, is full, and as many cases wait behind it.

@@ -107,7 +107,7 @@ def _with_fields(rule: StageRule, dataset: Dataset, predictions: Sequence[Predic
     """The rule with what the score of a single field is worth, from the uniform draws."""
     scores: list[float] = []
     right: list[bool] = []
-    for row in np.flatnonzero(dataset.uniform):
+    for row in np.flatnonzero(dataset.uniform).tolist():
         prediction, answer = predictions[row], dataset.judged[row].judgment.answer
         if prediction.fields is None or not isinstance(prediction.value, dict) or not isinstance(answer, dict):
             continue

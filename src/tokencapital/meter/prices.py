@@ -64,8 +64,9 @@ class PriceBook(Struct, frozen=True, kw_only=True):
 
     `contracts`: what was agreed with providers, by model. `local`: the models that run on this
     machine, the specialist included; they cost `machine_usd_per_hour` for each hour that they work
-    (None: not declared, hence unknown), and idle hours are in no answer's cost. `endpoints`: the address that serves a model, so that a model
-    at an address that publishes no prices is not mistaken for the rented one of the same name.
+    (None: not declared, hence unknown), and idle hours are in no answer's cost. `endpoints`: the address
+    that serves a model, so that a model at an address that publishes no prices is not mistaken for the
+    rented one of the same name.
     """
 
     contracts: Mapping[str, Price] = {}

@@ -11,9 +11,9 @@ from tokencapital.core.errors import GateError
 from tokencapital.core.ids import IdSource
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
 from tokencapital.evaluate.runner import Result, Runner, Trial
-from tokencapital.evaluate.sealed import SealedCases
+from tokencapital.evaluate.sealed import OpenBatch, SealedCases
 from tokencapital.improve.propose import Candidate
-from tokencapital.promote.gate import Estimate, Verdict, decide_change, decide_refresh, shows_harm
+from tokencapital.promote.gate import FEWEST_SEALED, Estimate, Verdict, decide_change, decide_refresh, shows_harm
 from tokencapital.promote.releases import load_policy_specialist, rollback
 from tokencapital.promote.trial import Comparison, compare_on_sealed
 from tokencapital.serve.ports import Live
@@ -47,8 +47,9 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
 
     A release keeps its artifact; of a candidate that is not released only the policy is kept.
     """
+    fewest = FEWEST_SEALED if candidate.lane is Lane.CHANGE else 1
     comparison = await compare_on_sealed(
-        gate.runner, gate.sealed, _trial_of(candidate), trial_of_live(gate.store, live), now
+        gate.runner, gate.sealed, _trial_of(candidate), trial_of_live(gate.store, live), now, fewest
     )
     verdict = _verdict(gate.store, candidate, live, comparison)
     release = Release(
@@ -75,7 +76,7 @@ async def watch(gate: Gate, live: Live, now: datetime) -> Decided | None:
     parent = _parent_policy(gate.store, release)
     if release is None or parent is None or release.lane is not Lane.REFRESH:
         return None
-    if len({task.group for task in gate.sealed.open(now).tasks}) < release.evidence.n + WATCH_AFTER:
+    if not _is_due(gate, release, parent, gate.sealed.open(now)):
         return None
     before = Live(parent, release.parent, load_policy_specialist(gate.store, parent))
     comparison = await compare_on_sealed(
@@ -84,6 +85,16 @@ async def watch(gate: Gate, live: Live, now: datetime) -> Decided | None:
     if not shows_harm(comparison.evidence):
         return None
     return Decided(rollback(gate.store, gate.capability, WATCHMAN, now, gate.ids), comparison.results)
+
+
+def _is_due(gate: Gate, release: Release, parent: Policy, batch: OpenBatch) -> bool:
+    """Whether WATCH_AFTER more sealed entities are judged than when the release was last held against its parent."""
+    looks = sum((look.candidate, look.live) == (release.policy, parent.hash) for look in gate.sealed.looks(batch))
+    if release.evidence.details.get("batch") == batch.id:
+        last = release.evidence.n + WATCH_AFTER * (looks - 1)
+    else:
+        last = WATCH_AFTER * looks
+    return len({task.group for task in batch.tasks}) >= last + WATCH_AFTER
 
 
 def trial_of_live(store: Store, live: Live) -> Trial:

@@ -71,9 +71,9 @@ def decide_change(evidence: Evidence, margin: float = 0.0) -> Verdict:
     if evidence.lower is None or evidence.upper is None or evidence.n < FEWEST_SEALED:
         return _verdict(Decision.HELD, evidence, f"too few sealed entities: {evidence.n} of {FEWEST_SEALED}")
     if evidence.lower > -margin:
-        return _verdict(Decision.PROMOTED, evidence, f"the lower bound is above {-margin:+.3f}")
+        return _verdict(Decision.PROMOTED, evidence, f"the lower bound is above {0.0 - margin:+.3f}")
     if evidence.upper < -margin:
-        return _verdict(Decision.STOPPED, evidence, f"the upper bound is below {-margin:+.3f}")
+        return _verdict(Decision.STOPPED, evidence, f"the upper bound is below {0.0 - margin:+.3f}")
     return _verdict(Decision.HELD, evidence, "neither shown nor excluded at this size")
 
 
@@ -96,10 +96,10 @@ def shows_harm(evidence: Evidence) -> bool:
 
 
 def _fall(candidate: Estimate, live: Estimate) -> float | None:
-    errors = candidate.standard_error, live.standard_error
-    if candidate.share is None or live.share is None or errors[0] is None or errors[1] is None:
+    ours, theirs = candidate.standard_error, live.standard_error
+    if candidate.share is None or live.share is None or ours is None or theirs is None:
         return None
-    return live.share - candidate.share - math.hypot(*errors)
+    return live.share - candidate.share - math.hypot(ours, theirs)
 
 
 def _detectable(differences: NDArray[np.float64], alpha: float) -> float | None:

@@ -80,7 +80,9 @@ def rollback(store: Store, capability: str, by: str, at: datetime, ids: IdSource
         at=at,
         lane=Lane.ROLLBACK,
         decision=Decision.PROMOTED,
-        evidence=Evidence(n=0, reason=f"{live.id} undone; back to the policy of {earlier.id}"),
+        evidence=Evidence(
+            n=0, reason=f"{live.id} undone; back to the policy of {earlier.id}", details=earlier.evidence.details
+        ),
         parent=earlier.parent,
         decided_by=by,
     )

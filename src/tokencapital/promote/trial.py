@@ -22,16 +22,17 @@ class Comparison(Struct, frozen=True):
 
 
 async def compare_on_sealed(
-    runner: Runner, sealed: SealedCases, candidate: Trial, live: Trial, at: datetime
+    runner: Runner, sealed: SealedCases, candidate: Trial, live: Trial, at: datetime, fewest: int = 1
 ) -> Comparison:
     """The candidate's paired difference to the live policy on the sealed batch in use.
 
-    It is the batch's next look: number k may spend alpha * 6 / (pi^2 k^2). Without a judged sealed case
-    nothing is looked at.
+    It is the batch's next look: number k may spend alpha * 6 / (pi^2 k^2). With fewer judged entities
+    than `fewest` nothing is run, looked at or spent.
     """
     batch = sealed.open(at)
-    if not batch.tasks:
-        return Comparison(Evidence(n=0, reason="no sealed case was judged yet"), ())
+    entities = len({task.group for task in batch.tasks})
+    if entities < fewest:
+        return Comparison(Evidence(n=entities), ())
     look = sealed.look(batch, candidate.live.policy.hash, live.live.policy.hash, at)
     ran = await runner.run(candidate, batch.tasks)
     stood = await runner.run(live, batch.tasks)

@@ -50,7 +50,6 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
     context: dict[str, Json] = {}
     expert: str = "unnamed"
     outcome: RecordedOutcome | None = None
-    valid_until: datetime | None = None
     workflow: str | None = None
     origin: str | None = None
 
@@ -62,8 +61,6 @@ class RecordedCase(Struct, frozen=True, kw_only=True):
         if not self.id or not self.group:
             raise ValueError("`id` and `group` must not be empty")
         utc(self.at)
-        if self.valid_until is not None:
-            utc(self.valid_until)
 
     @property
     def case(self) -> Case:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tokencapital.core.judgment import Draw, DrawKind
 from tokencapital.core.split import SEALED_SHARE, Split, unit_hash
-from tokencapital.store.cases import Assignment
+from tokencapital.store.manifest import Assignment
 
 SEALED_PART = 0.10
 UNIFORM_PART = 0.15
@@ -53,9 +53,7 @@ def draw_uniform(
     return chosen
 
 
-def draw_active(
-    picks: Sequence[tuple[str, float]], capability: str, at: datetime
-) -> list[Draw]:
+def draw_active(picks: Sequence[tuple[str, float]], capability: str, at: datetime) -> list[Draw]:
     """Draws for cases that active sampling picked, each with its probability of being picked."""
     return [_draw(case_id, capability, DrawKind.ACTIVE, probability, at) for case_id, probability in picks]
 

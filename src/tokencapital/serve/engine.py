@@ -49,8 +49,10 @@ class Engine:
         self.capability = capability
         self.memory = memory or Memory(parts.store, capability.name, self.encode)
         self._parts = parts
-        self._generalist = parts.generalist and GeneralistStage(
-            parts.generalist, seed=parts.seed, concurrency=parts.concurrency
+        self._generalist = (
+            GeneralistStage(parts.generalist, seed=parts.seed, concurrency=parts.concurrency)
+            if parts.generalist
+            else None
         )
 
     def encode(self, cases: Sequence[Case]) -> Vectors:

@@ -128,7 +128,7 @@ class Gateway:
         )
 
 
-async def refuse(request: Request, error: Exception) -> Response:
+async def refuse(_request: Request, error: Exception) -> Response:
     """Any error of ours as a response in OpenAI's shape, with the status that fits it."""
     match error:
         case UnknownCapability():

@@ -157,7 +157,7 @@ class Organization(Struct, frozen=True, kw_only=True):
         case they slip with probability 1 - reliability, now and then.
         """
         right, plausible = self.truth(case, at), self._plausible(case, at)
-        minutes = self._minutes(case, expert, plausible is not None)
+        minutes = self._minutes(case, expert, ambiguous=plausible is not None)
         declined = self._declined(case, expert, right, plausible)
         if declined is not None:
             return Opinion(answer=None, declined=declined, minutes=minutes)
@@ -230,7 +230,7 @@ class Organization(Struct, frozen=True, kw_only=True):
             return f"{answer} rather than {other}: {self.meanings[answer]}"
         return self.meanings[answer] if self._chance("reason", expert.name, case.id) < EXPLAINS else None
 
-    def _minutes(self, case: Case, expert: Expert, ambiguous: bool) -> float:
+    def _minutes(self, case: Case, expert: Expert, *, ambiguous: bool) -> float:
         words = sum(len(message.content.split()) for message in case.messages)
         thought = 0.25 + words / 220 + (0.5 if ambiguous else 0.0)
         return round(thought * (0.6 + 0.8 * self._chance("minutes", expert.name, case.id)), 2)

@@ -8,7 +8,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
-from tokencapital.stats.intervals import Groups, Interval, cluster_variance, group_numbers, t_quantile
+from tokencapital.stats.distributions import t_quantile
+from tokencapital.stats.intervals import Groups, Interval, cluster_variance, group_numbers
 
 
 class Ratio(Struct, frozen=True):

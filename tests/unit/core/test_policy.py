@@ -50,7 +50,10 @@ def test_every_field_counts(change: dict[str, Any]) -> None:
 
 def test_every_field_was_tried_above() -> None:
     tried = {
-        name for mark in test_every_field_counts.pytestmark for change in mark.args[1] for name in change  # type: ignore[attr-defined]
+        name
+        for mark in test_every_field_counts.pytestmark
+        for change in mark.args[1]
+        for name in change  # type: ignore[attr-defined]
     }
     assert tried == set(Policy.__struct_fields__)
 

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Energy, Grade, Money, Usage
 
 COUNTS = st.none() | st.integers(0, 10**9)
-USAGES = st.builds(
-    Usage, COUNTS, COUNTS, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)
-)
+USAGES = st.builds(Usage, COUNTS, COUNTS, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
 ONE = Usage(3, 5, 7, 11, 2)
 
 

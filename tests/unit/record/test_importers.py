@@ -70,7 +70,6 @@ def ids(recording: Recording) -> list[str]:
         (line(2, split="validation"), "split"),
         (line(2, at="yesterday"), "at"),
         (line(2, at="2026-01-05T09:00:00"), "time zone"),
-        (line(2, valid_until="2026-01-05T09:00:00"), "time zone"),
         (line(2, outcome={"name": "ok", "value": True, "at": "2026-01-05T09:00:00"}), "time zone"),
         (line(2, outcome={"value": True}), "name"),
         (line(1), "used before"),

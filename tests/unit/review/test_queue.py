@@ -16,9 +16,7 @@ from tokencapital.store.manifest import Assignment
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-ARRIVED = [
-    Assignment(f"case-{n}", f"group-{n}", assign_split(f"group-{n}", KEY), f"input-{n}") for n in range(20_000)
-]
+ARRIVED = [Assignment(f"case-{n}", f"group-{n}", assign_split(f"group-{n}", KEY), f"input-{n}") for n in range(20_000)]
 
 
 def test_the_uniform_parts_of_the_budget_are_spent_on_the_splits_they_are_meant_for() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -92,12 +91,12 @@ def test_a_read_only_store_is_refused(tmp_path: Path, protected: str) -> None:
     folder = tmp_path / "kept"
     Store.open(str(folder / "store.db")).close()
     mode = (folder / protected).stat().st_mode
-    os.chmod(folder / protected, mode & ~0o222)
+    (folder / protected).chmod(mode & ~0o222)
     try:
         with pytest.raises(StoreUnavailable, match="read-only") as caught:
             Store.open(str(folder / "store.db"))
     finally:
-        os.chmod(folder / protected, mode)
+        (folder / protected).chmod(mode)
     assert caught.value.where == str((folder / protected).resolve())
     assert caught.value.remedy
 
