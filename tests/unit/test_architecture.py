@@ -68,9 +68,14 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
     extras = project["optional-dependencies"]
     declared = {_name(one) for one in [*project["dependencies"], *extras["local"], *extras["postgres"]]}
     origins = packages_distributions()
-    imported = {_name(origins[module][0]) for module in _imports() - {"tokencapital"} - sys.stdlib_module_names}
+    imported = {_name(origins[module][0]) for module in _imports()}
     assert imported - declared == set()
     assert declared - imported == BY_NAME
+
+
+@pytest.mark.parametrize(("room", "allowed"), [("core", {"msgspec"}), ("stats", {"msgspec", "numpy", "scipy"})])
+def test_pure_rooms_know_few_libraries(room: str, allowed: set[str]) -> None:
+    assert _imports(room) <= allowed
 
 
 def test_files_stay_short() -> None:
@@ -119,16 +124,16 @@ def _functions() -> Iterator[tuple[str, Function]]:
                 yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}", node
 
 
-def _imports() -> set[str]:
-    """The first names of all modules that are imported anywhere in the package."""
+def _imports(room: str = "") -> set[str]:
+    """The first names of the modules from outside Python that are imported in a room, or anywhere."""
     found = set()
-    for path in _files():
+    for path in sorted((PACKAGE / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    return found
+    return found - {"tokencapital"} - sys.stdlib_module_names
 
 
 def _name(requirement: str) -> str:

@@ -11,7 +11,6 @@ from tokencapital.app.platform import Workplace
 from tokencapital.core.answer import Trajectory
 from tokencapital.core.case import Case, Value
 from tokencapital.core.policy import Policy, StageRule
-from tokencapital.models.base import ModelClient
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.ports import FixedRelease, Live, NoSink
 from tokencapital.stats.intervals import Interval, share_interval
@@ -55,15 +54,10 @@ def arms(live: Live) -> tuple[Arm, Arm, Arm]:
 
 
 async def run_arm(
-    place: Workplace, arm: Arm, cases: Sequence[Case], generalist: ModelClient | None, told: Callable[[int], None]
+    place: Workplace, arm: Arm, cases: Sequence[Case], told: Callable[[int], None]
 ) -> list[Trajectory]:
-    """What the arm does on each case, recorded nowhere. `told` hears after each case how many are done.
-
-    A case that was judged, word for word, is not answered from memory by an arm without recall.
-    """
-    parts = msgspec.structs.replace(
-        place.parts, releases=FixedRelease(arm.live), sink=NoSink(), generalist=generalist, concurrency=1
-    )
+    """What the arm does on each case, recorded nowhere. `told` hears after each case how many are done."""
+    parts = msgspec.structs.replace(place.parts, releases=FixedRelease(arm.live), sink=NoSink())
     engine = Engine(place.capability, parts, place.engine.memory)
     done: list[Trajectory] = []
     for case in cases:

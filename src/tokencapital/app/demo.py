@@ -16,13 +16,13 @@ from tokencapital.app.pictures import CurveLine, save_pictures
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.played import GainStep, RuleRecovery, answers_at, gain_steps, rule_recovery
 from tokencapital.app.replay import Budget, Player
-from tokencapital.app.settings import Settings
+from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
 from tokencapital.app.simulated import OrganizationScript
 from tokencapital.core.case import Capability, Case, Goal, Message, Mode
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import SettingsError
 from tokencapital.core.policy import Release
-from tokencapital.models.base import ModelClient, ModelRequest
+from tokencapital.models.base import ModelRequest
 from tokencapital.simulate.base import Organization
 from tokencapital.simulate.service_desk import TICKET, TRIAGE, service_desk
 from tokencapital.store import releases as book
@@ -152,28 +152,26 @@ def _capability(desk: Organization, name: str) -> Capability:
 
 def _compare(desk: Organization, store: str, told: Told) -> tuple[tuple[ArmResult, ...], str | None]:
     """The cascade beside the generalist alone, on the same unseen cases chosen by chance once for all."""
-    from tokencapital.models.smollm import SmolLM
-
-    generalist = SmolLM()
-    try:
-        return asyncio.run(_run_arms(desk, store, generalist, told)), None
-    except SettingsError as error:
-        return (), str(error)
-
-
-async def _run_arms(desk: Organization, store: str, generalist: ModelClient, told: Told) -> tuple[ArmResult, ...]:
     script = OrganizationScript(desk, TRIAGE)
     _, unseen = split_unseen(script)
     chosen = np.random.default_rng(SEED).choice(len(unseen), min(ARM_CASES, len(unseen)), replace=False)
     cases = [unseen[i] for i in sorted(chosen)]
+    settings = Settings(store=store, generalist=GeneralistSettings(kind=GeneralistKind.EMBEDDED, concurrency=1))
+    try:
+        with Platform.open(settings, clock=RecordedClock(cases[-1].at)) as platform:
+            return asyncio.run(_run_arms(platform.workplace(TRIAGE), script, cases, told)), None
+    except SettingsError as error:
+        return (), str(error)
+
+
+async def _run_arms(
+    place: Workplace, script: OrganizationScript, cases: Sequence[Case], told: Told
+) -> tuple[ArmResult, ...]:
     truths, groups = [script.right(case, case.at) for case in cases], [case.group for case in cases]
+    if place.parts.generalist is not None:
+        await place.parts.generalist.complete(WARM_UP)
     results = []
-    with Platform.open(Settings(store=store), clock=RecordedClock(cases[-1].at)) as platform:
-        place = platform.workplace(TRIAGE)
-        place.engine.memory.refresh()
-        await generalist.complete(WARM_UP)
-        for arm in arms(place.releases.live(TRIAGE)):
-            done = await run_arm(place, arm, cases, generalist, lambda n, arm=arm: told(arm.name, n, len(cases)))
-            results.append(score_arm(arm.name, done, truths, groups))
-    await generalist.close()
+    for arm in arms(place.releases.live(place.name)):
+        done = await run_arm(place, arm, cases, lambda n, arm=arm: told(arm.name, n, len(cases)))
+        results.append(score_arm(arm.name, done, truths, groups))
     return tuple(results)

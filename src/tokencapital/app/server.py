@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from tokencapital.app.judging import judge
 from tokencapital.app.platform import Platform
@@ -13,6 +14,7 @@ from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Verdict
+from tokencapital.evaluate.sealed import judgments_of_sealed
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes
 from tokencapital.serve.engine import Engine
@@ -44,7 +46,9 @@ class PlatformDesks:
         done = read_trajectory(self._platform.store, trajectory)
         if done is None:
             return None
-        said = [one for one in read_judgments(self._platform.store, done.case) if one.verdict in ANSWERING]
+        store = self._platform.store
+        heard = read_judgments(store, done.case) or judgments_of_sealed(store, done.case)
+        said = [one for one in heard if one.verdict in ANSWERING]
         return Settled(done, decided=bool(said), value=said[-1].answer if said else None)
 
 
@@ -55,7 +59,7 @@ def build_app(platform: Platform) -> Starlette:
     judgments = JudgmentRoutes(lambda said: judge(platform, said))
     return Starlette(
         routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes()],
-        exception_handlers={TokenCapitalError: refuse, Exception: refuse},
+        exception_handlers=dict.fromkeys((TokenCapitalError, HTTPException, Exception), refuse),
     )
 
 

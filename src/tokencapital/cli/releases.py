@@ -54,12 +54,11 @@ def rollback(
 
 def releases_table(listed: list[Release]) -> Table:
     """One line a decision of the gate, with its evidence."""
-    table = Table("release", "at", "lane", "decision", "n", "effect", "bounds", "could see", "why", title="Releases")
+    table = Table("at", "lane", "decision", "n", "effect", "bounds", "could see", "why", title="Releases")
     for one in listed:
         seen = one.evidence
         bounds = f"{number(seen.lower, '{:+.3f}')} to {number(seen.upper, '{:+.3f}')}" if seen.n else "-"
         table.add_row(
-            one.id,
             f"{one.at:%Y-%m-%d %H:%M}",
             one.lane.value,
             one.decision.value,

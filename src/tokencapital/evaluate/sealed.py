@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from tokencapital.core.judgment import Judgment
 from tokencapital.evaluate.tasks import Task, tasks_from
 from tokencapital.stats.spending import look_alpha
 from tokencapital.store import sealed
@@ -14,8 +15,13 @@ from tokencapital.store.sealed import Look
 
 ALPHA = 0.05
 """What all comparisons on one batch may spend together."""
-BATCH = 100
+BATCH = 75
 """Cases of a sealed batch."""
+
+
+def judgments_of_sealed(store: Store, case_id: str) -> list[Judgment]:
+    """All that people said of a case in a sealed group, for whoever waits for its answer and for nobody else."""
+    return sealed.judgments_of(store, case_id)
 
 
 class OpenBatch(Struct, frozen=True):
@@ -45,9 +51,13 @@ class SealedCases:
     def look(self, batch: OpenBatch, candidate: str, live: str, at: datetime) -> Look:
         """The next comparison on the batch, on record before its result is known, at the level that is left.
 
-        Growing the batch between two looks makes them two comparisons, also of the same policies.
+        Growing the batch between two looks makes them two comparisons, also of the same policies. Asked
+        again for the same time, as after a crash, the last look is given once more.
         """
-        number = len(self.looks(batch)) + 1
+        earlier = self.looks(batch)
+        if earlier and (earlier[-1].candidate, earlier[-1].live, earlier[-1].at) == (candidate, live, at):
+            return earlier[-1]
+        number = len(earlier) + 1
         look = Look(
             batch=batch.id,
             comparison=number,

@@ -171,30 +171,6 @@ def predictions_of(scores: FloatArray, labels: Sequence[str]) -> list[Prediction
     ]
 
 
-def load_specialist(artifact: bytes) -> Specialist:
-    """The specialist in an artifact, of whichever kind its header names. Raises InputError otherwise."""
-    kind = _kind(artifact)
-    if kind == "label":
-        return LabelSpecialist.from_bytes(artifact)
-    if kind == "fields":
-        from tokencapital.models.extraction import FieldsSpecialist
-
-        return FieldsSpecialist.from_bytes(artifact)
-    raise InputError(f"no specialist is of the kind {kind!r}", remedy="Fit it anew with this version.")
-
-
-class _Kind(Struct, frozen=True):
-    kind: str
-
-
-def _kind(artifact: bytes) -> str:
-    try:
-        with np.load(io.BytesIO(artifact), allow_pickle=False) as arrays:
-            return msgspec.json.decode(arrays["header"].tobytes(), type=_Kind).kind
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
-        raise InputError("these bytes are no specialist", remedy="Fit it anew.") from error
-
-
 def _numbered(blocks: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
     columns: dict[str, dict[str, int]] = {}
     start = 0

@@ -97,6 +97,17 @@ def _is_due(gate: Gate, release: Release, parent: Policy, batch: OpenBatch) -> b
     return len({task.group for task in batch.tasks}) >= last + WATCH_AFTER
 
 
+def _entities_wanted(gate: Gate, candidate: Candidate, now: datetime) -> int:
+    """A refresh is compared on what there is; a change waits until a look at it can pay."""
+    if candidate.lane is Lane.REFRESH:
+        return 1
+    batch = gate.sealed.open(now).id
+    earlier = book.releases(gate.store, gate.capability)
+    return entities_wanted(
+        [one.evidence for one in earlier if one.lane is Lane.CHANGE and one.evidence.details.get("batch") == batch]
+    )
+
+
 def trial_of_live(store: Store, live: Live) -> Trial:
     """A policy that was released, with the groups that its specialist was built from."""
     digest = live.policy.specialist

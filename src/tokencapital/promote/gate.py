@@ -20,8 +20,10 @@ from tokencapital.core.policy import Decision, Evidence
 from tokencapital.stats.power import PairedDesign, smallest_detectable
 from tokencapital.stats.sequential import betting_sequence, cluster_means
 
-FEWEST_SEALED = 20
-"""Below so many sealed entities a change is not looked at: the look would be spent for nothing."""
+FEWEST_SEALED = 10
+"""Below so many sealed entities a change is not looked at: no effect could be shown, and the look would be spent."""
+LOOK_GROWTH = 1.5
+"""A change that was held is looked at again when there are so many times more sealed entities."""
 
 
 class Estimate(Struct, frozen=True):
@@ -68,13 +70,18 @@ def compare(candidate: Sequence[float], live: Sequence[float], groups: Sequence[
 
 def decide_change(evidence: Evidence, margin: float = 0.0) -> Verdict:
     """Promoted where the lower bound is above minus `margin`, stopped where the upper one is below it."""
-    if evidence.lower is None or evidence.upper is None or evidence.n < FEWEST_SEALED:
-        return _verdict(Decision.HELD, evidence, f"too few sealed entities: {evidence.n} of {FEWEST_SEALED}")
+    if evidence.lower is None or evidence.upper is None:
+        return _verdict(Decision.HELD, evidence, evidence.reason)
     if evidence.lower > -margin:
         return _verdict(Decision.PROMOTED, evidence, f"the lower bound is above {0.0 - margin:+.3f}")
     if evidence.upper < -margin:
         return _verdict(Decision.STOPPED, evidence, f"the upper bound is below {0.0 - margin:+.3f}")
     return _verdict(Decision.HELD, evidence, "neither shown nor excluded at this size")
+
+
+def entities_wanted(held: Sequence[Evidence]) -> int:
+    """How many sealed entities the next look at a change takes, after those that were held on this batch."""
+    return max([FEWEST_SEALED, *(math.ceil(LOOK_GROWTH * evidence.n) for evidence in held)])
 
 
 def decide_refresh(evidence: Evidence, candidate: Estimate, live: Estimate) -> Verdict:

@@ -8,7 +8,8 @@ from tokencapital.core.case import Capability
 from tokencapital.core.errors import GateError
 from tokencapital.core.ids import IdSource
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
-from tokencapital.models.specialist import Specialist, load_specialist
+from tokencapital.models.artifacts import load_specialist
+from tokencapital.models.specialist import Specialist
 from tokencapital.serve.ports import Live
 from tokencapital.store import releases as book
 from tokencapital.store.database import Store

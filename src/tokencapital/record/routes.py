@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -11,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tokencapital.core.clock import Clock, utc
-from tokencapital.core.errors import InputError
+from tokencapital.core.errors import InputError, UnknownCapability
 from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
+from tokencapital.store.capabilities import read_capability
 from tokencapital.store.database import Store
 from tokencapital.store.outcomes import append_outcomes
 
@@ -48,9 +50,15 @@ class OutcomeRoutes:
         except msgspec.MsgspecError as error:
             raise InputError(f"the body is no outcome: {error}") from error
         bodies = body if isinstance(body, list) else [body]
+        self._refuse_unknown({one.capability for one in bodies})
         outcomes = [self._outcome(one) for one in bodies]
         append_outcomes(self._store, outcomes)
         return JSONResponse({"recorded": [outcome.id for outcome in outcomes]}, 201)
+
+    def _refuse_unknown(self, names: Iterable[str]) -> None:
+        for name in names:
+            if read_capability(self._store, name) is None:
+                raise UnknownCapability(f"no capability is called `{name}`")
 
     def _outcome(self, body: OutcomeBody) -> Outcome:
         try:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -129,7 +130,7 @@ class Gateway:
 
 
 async def refuse(_request: Request, error: Exception) -> Response:
-    """Any error of ours as a response in OpenAI's shape, with the status that fits it."""
+    """Any error as a response in OpenAI's shape, with the status that fits it."""
     match error:
         case UnknownCapability():
             status, kind = 404, "not_found"
@@ -139,9 +140,12 @@ async def refuse(_request: Request, error: Exception) -> Response:
             status, kind = 503, "unavailable"
         case TokenCapitalError():
             status, kind = 422, "unprocessable"
+        case HTTPException():
+            status, kind = error.status_code, "invalid_request_error"
         case _:
             status, kind = 500, "internal_error"
-    message = str(error) if isinstance(error, TokenCapitalError) else "an error that nobody foresaw; see the log"
+    foreseen = isinstance(error, TokenCapitalError | HTTPException)
+    message = str(error) if foreseen else "an error that nobody foresaw; see the log"
     return JSONResponse(error_body(message, kind), status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,14 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool = False
 
 
+class ChatMessage(Struct, frozen=True):
+    """One message of a request; `content` is text, parts of text, or nothing."""
+
+    role: str
+    content: Json = None
+    name: str | None = None
+
+
 class ChatRequest(Struct, frozen=True, kw_only=True):
     """A chat completion asked of a capability: `model` is its name.
 
@@ -27,7 +35,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    messages: list[dict[str, Json]]
+    messages: list[ChatMessage]
     stream: bool = False
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -45,12 +53,9 @@ def read_chat(body: bytes) -> ChatRequest:
     return request
 
 
-def read_messages(raw: list[dict[str, Json]]) -> tuple[Message, ...]:
+def read_messages(sent: Sequence[ChatMessage]) -> tuple[Message, ...]:
     """The messages as text. Raises InputError for parts that are not text, which a capability cannot read."""
-    return tuple(
-        Message(role=str(message.get("role", "user")), content=_text(message.get("content")), name=message.get("name"))
-        for message in raw
-    )
+    return tuple(Message(role=one.role, content=_text(one.content), name=one.name) for one in sent)
 
 
 def chat_body(request: ChatRequest, done: Trajectory) -> dict[str, Any]:

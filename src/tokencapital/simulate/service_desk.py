@@ -31,7 +31,7 @@ RULED_TO = "procurement"
 
 REPEATED_SHARE = 0.08
 SHORT_WORDS = 9
-EMPLOYEES = 160
+EMPLOYEES = 400
 
 MEANINGS = {
     "reset_password": "passwords, locked accounts, PINs and second factors",

@@ -14,12 +14,12 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from tokencapital.core.errors import InputError, StoreConflict
-from tokencapital.core.judgment import DrawKind, JudgedCase
+from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment
 from tokencapital.core.split import Split
 from tokencapital.store.database import Store, next_numbers
 from tokencapital.store.judgments import leave_sealed
 from tokencapital.store.manifest import Departure
-from tokencapital.store.rows import ends, judged_of, judgments_with_words, stands
+from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with_words, stands
 from tokencapital.store.schema import (
     group_manifest,
     judgment,
@@ -85,6 +85,13 @@ def sealed_judged(store: Store, capability: str, batch: str | None = None) -> li
         for judged, ends_at in rows
         if judged is not None
     ]
+
+
+def judgments_of(store: Store, case_id: str) -> list[Judgment]:
+    """All that people said of a case in a sealed group, oldest first, withdrawn ones left out."""
+    query = judgments_with_words().where(judgment.c.case_id == case_id, stands(), _is_sealed())
+    with store.read() as connection:
+        return [judgment_of(row) for row in connection.execute(query.order_by(judgment.c.sequence))]
 
 
 def current_batch(store: Store, capability: str, size: int) -> SealedBatch:

@@ -67,15 +67,24 @@ def test_identical_inputs_count_for_the_group_that_came_first(desk: Any, sealed:
 def test_looks_are_numbered_before_their_result_and_spend_alpha_together(desk: Any, sealed: SealedCases) -> None:
     judge_sealed(desk, 2)
     batch = sealed.open(desk.now)
-    made = [sealed.look(batch, "candidate", "live", desk.now) for _ in range(2)]
+    made = [sealed.look(batch, "candidate", "live", desk.now + timedelta(hours=hour)) for hour in range(2)]
     judge_sealed(desk, 1, start=2)
     grown = sealed.open(desk.now)
     assert grown.id == batch.id
-    made.append(sealed.look(grown, "candidate", "live", desk.now))
+    made.append(sealed.look(grown, "candidate", "live", desk.now + timedelta(hours=2)))
     assert [look.comparison for look in made] == [1, 2, 3]
     assert [look.alpha for look in made] == pytest.approx([ALPHA * 6 / (math.pi**2 * k**2) for k in (1, 2, 3)])
     assert looks(desk.store, batch.id) == made
     assert sum(ALPHA * 6 / (math.pi**2 * k**2) for k in range(1, 100_000)) < ALPHA
+
+
+def test_a_look_that_a_crash_made_twice_is_one(desk: Any, sealed: SealedCases) -> None:
+    judge_sealed(desk, 2)
+    batch = sealed.open(desk.now)
+    once = sealed.look(batch, "candidate", "live", desk.now)
+    assert SealedCases(desk.store, "triage", SIZE).look(batch, "candidate", "live", desk.now) == once
+    assert sealed.look(batch, "another", "live", desk.now).comparison == 2
+    assert len(looks(desk.store, batch.id)) == 2
 
 
 def test_a_batch_takes_no_more_than_its_size(desk: Any, sealed: SealedCases) -> None:

@@ -10,11 +10,11 @@ import pytest
 from tokencapital.core.case import Case, Message
 from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import FloatArray
+from tokencapital.models.artifacts import load_specialist
 from tokencapital.models.candidates import FieldKnowledge
 from tokencapital.models.extraction import FieldsSpecialist, put, score_rows
 from tokencapital.models.ranking import ABSENT, OTHER, Ranker
 from tokencapital.models.rows import BITS, group_probabilities
-from tokencapital.models.specialist import load_specialist
 from tokencapital.models.writing import Shape
 
 FIELDS = (

@@ -10,8 +10,9 @@ import pytest
 from tokencapital.core.case import Case, Message
 from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import unit_rows
+from tokencapital.models.artifacts import load_specialist
 from tokencapital.models.features import learn_space
-from tokencapital.models.specialist import LabelSpecialist, Weights, load_specialist, predictions_of
+from tokencapital.models.specialist import LabelSpecialist, Weights, predictions_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ("lost my card", "card is lost", "open an account", "account to open")
