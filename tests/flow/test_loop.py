@@ -275,7 +275,9 @@ def test_a_replay_stopped_and_killed_in_the_middle_ends_like_one_that_was_not(
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
     """What a replay found, without what every run has of its own: ids, seconds and their cost."""
     same = ("cases", "judgments", "curve", "test", "promise", "ledger")
-    told = [(one["lane"], one["decision"], one["evidence"]["n"], one["evidence"]["lower"]) for one in report["releases"]]
+    told = [
+        (one["lane"], one["decision"], one["evidence"]["n"], one["evidence"]["lower"]) for one in report["releases"]
+    ]
     return msgspec.json.decode(msgspec.json.encode({**{name: report[name] for name in same}, "releases": told}))
 
 

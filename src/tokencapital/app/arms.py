@@ -53,9 +53,7 @@ def arms(live: Live) -> tuple[Arm, Arm, Arm]:
     )
 
 
-async def run_arm(
-    place: Workplace, arm: Arm, cases: Sequence[Case], told: Callable[[int], None]
-) -> list[Trajectory]:
+async def run_arm(place: Workplace, arm: Arm, cases: Sequence[Case], told: Callable[[int], None]) -> list[Trajectory]:
     """What the arm does on each case, recorded nowhere. `told` hears after each case how many are done."""
     parts = msgspec.structs.replace(place.parts, releases=FixedRelease(arm.live), sink=NoSink())
     engine = Engine(place.capability, parts, place.engine.memory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -94,7 +95,9 @@ def run_demo(folder: Path, told: Told) -> DemoReport:
 
 def curve_line(one: Played) -> CurveLine:
     """The curve of a capability as a picture shows it."""
-    return CurveLine(one.capability, tuple(step.judgments for step in one.steps), tuple(step.right for step in one.steps))
+    return CurveLine(
+        one.capability, tuple(step.judgments for step in one.steps), tuple(step.right for step in one.steps)
+    )
 
 
 def split_unseen(script: OrganizationScript) -> tuple[list[Case], list[Case]]:
@@ -164,6 +167,10 @@ def _compare(desk: Organization, store: str, told: Told) -> tuple[tuple[ArmResul
         return (), str(error)
 
 
+def _tell_arm(told: Told, name: str, total: int, done: int) -> None:
+    told(name, done, total)
+
+
 async def _run_arms(
     place: Workplace, script: OrganizationScript, cases: Sequence[Case], told: Told
 ) -> tuple[ArmResult, ...]:
@@ -172,6 +179,6 @@ async def _run_arms(
         await place.parts.generalist.complete(WARM_UP)
     results = []
     for arm in arms(place.releases.live(place.name)):
-        done = await run_arm(place, arm, cases, lambda n, arm=arm: told(arm.name, n, len(cases)))
+        done = await run_arm(place, arm, cases, partial(_tell_arm, told, arm.name, len(cases)))
         results.append(score_arm(arm.name, done, truths, groups))
     return tuple(results)

@@ -6,7 +6,8 @@ watch what is live, learn from what people said, let the gate decide, and book w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 
 from msgspec import Struct
@@ -17,27 +18,28 @@ from tokencapital.app.platform import Workplace
 from tokencapital.core.case import Json
 from tokencapital.core.policy import Release
 from tokencapital.core.quantity import Usage
-from tokencapital.evaluate.runner import Result
 from tokencapital.improve.dataset import gather
+from tokencapital.improve.exemplars import propose_exemplars, tries_exemplars
 from tokencapital.improve.propose import Asked, Candidate, propose
 from tokencapital.meter.meter import Spent
 from tokencapital.promote.decide import Gate, decide, watch
+from tokencapital.serve.generalist import GeneralistAnswer
 from tokencapital.store.cases import count_cases, trajectories_after
 from tokencapital.store.draws import drawn_cases
 from tokencapital.store.ledger import append_transactions, transactions
-from tokencapital.store.releases import lineage_of
+from tokencapital.store.releases import lineage_of, releases
 from tokencapital.store.turns import Turn
 
 
 class TurnReport(Struct, frozen=True):
     """What a turn brought. `idle`: no live goal, so nothing was spent. `undone`: a release that did harm.
 
-    `release` is the gate's decision on the candidate; None: there was nothing new to propose.
+    `releases` are the gate's decisions on what was proposed; empty: there was nothing new to propose.
     """
 
     idle: bool = False
     undone: Release | None = None
-    release: Release | None = None
+    releases: tuple[Release, ...] = ()
     train_s: float = 0.0
     evaluate_s: float = 0.0
     usage: Usage = Usage()
@@ -45,44 +47,83 @@ class TurnReport(Struct, frozen=True):
 
 async def turn(place: Workplace, number: int) -> TurnReport:
     """Turn `number` of a capability's loop. Done again after a crash, it books nothing twice."""
-    if place.goal is None or not place.goal.is_live(place.now()):
+    goal, now = place.goal, place.now()
+    if goal is None or not goal.is_live(now):
         return TurnReport(idle=True)
-
     gate = Gate(capability=place.name, store=place.store, runner=place.runner, sealed=place.sealed, ids=place.parts.ids)
-    started = perf_counter()
-    undone = await watch(gate, place.releases.live(place.name), place.now())
-    place.sealed.retire_if_spent(place.now(), by="loop")
-    watched = perf_counter()
+    clock = Stopwatch()
 
-    candidate = learn(place, place.goal.tolerance)
-    learned = perf_counter()
+    with clock.on(Kind.EVALUATE):
+        undone = await watch(gate, place.releases.live(place.name), now)
+        place.sealed.retire_if_spent(now, by="loop")
+    with clock.on(Kind.TRAIN):
+        specialist = learn(place, goal.tolerance)
+    with clock.on(Kind.EVALUATE):
+        decided = [await decide(gate, one, place.releases.live(place.name), now) for one in specialist]
+    with clock.on(Kind.TRAIN):
+        shown, tried = await learn_to_show(place, goal.tolerance)
+    with clock.on(Kind.EVALUATE):
+        decided += [await decide(gate, one, place.releases.live(place.name), now) for one in shown]
 
-    decided = await decide(gate, candidate, place.releases.live(place.name), place.now()) if candidate else None
-    ended = perf_counter()
-
-    results = (*(undone.results if undone else ()), *(decided.results if decided else ()))
+    results = [result for one in (*([undone] if undone else []), *decided) for result in one.results]
     report = TurnReport(
         undone=undone.release if undone else None,
-        release=decided.release if decided else None,
-        train_s=learned - watched,
-        evaluate_s=(ended - learned) + (watched - started),
-        usage=sum((result.usage for result in results), Usage()),
+        releases=tuple(one.release for one in decided),
+        train_s=clock.seconds[Kind.TRAIN],
+        evaluate_s=clock.seconds[Kind.EVALUATE],
+        usage=sum([*(one.usage for one in results), *(one.usage for one in tried)], Usage()),
     )
-    account(place, number, report, results)
+    account(place, number, report)
     return report
 
 
-def learn(place: Workplace, tolerance: float) -> Candidate | None:
-    """The policy that all judgments which hold now make; None: nothing new was said."""
+def learn(place: Workplace, tolerance: float) -> list[Candidate]:
+    """The policy that all judgments which hold now make; empty: nothing new was said."""
     now, live, memory = place.now(), place.releases.live(place.name), place.engine.memory
     memory.refresh()
     digest = live.policy.specialist
     rebuilds = digest is not None and memory.any_lapsed(lineage_of(place.store, digest), now)
-    asked = Asked(tolerance=tolerance, seed=place.parts.seed, now=now, rebuilds=rebuilds)
-    return propose(gather(memory, now), live, asked)
+    candidate = propose(gather(memory, now), live, _asked(place, tolerance, rebuilds=rebuilds))
+    return [candidate] if candidate else []
 
 
-def account(place: Workplace, number: int, report: TurnReport, results: Sequence[Result]) -> None:
+async def learn_to_show(place: Workplace, tolerance: float) -> tuple[list[Candidate], tuple[GeneralistAnswer, ...]]:
+    """How many exemplars the generalist is shown, tried anew whenever there are twice the judgments.
+
+    Empty without a generalist. The second part is every answer that trying took.
+    """
+    stage, now = place.engine.generalist, place.now()
+    dataset = gather(place.engine.memory, now)
+    tried = [one for one in releases(place.store, place.name) if tries_exemplars(one)]
+    if stage is None or (tried and len(dataset) < 2 * tried[-1].evidence.details["judgments"]):
+        return [], ()
+    labels = place.capability.contract.labels or place.engine.memory.labels(now)
+    live = place.releases.live(place.name)
+    candidate, answers = await propose_exemplars(dataset, live, stage, labels, _asked(place, tolerance))
+    return [candidate] if candidate else [], answers
+
+
+def _asked(place: Workplace, tolerance: float, *, rebuilds: bool = False) -> Asked:
+    return Asked(tolerance=tolerance, seed=place.parts.seed, now=place.now(), rebuilds=rebuilds)
+
+
+class Stopwatch:
+    """Adds up wall seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[Kind, float] = {Kind.TRAIN: 0.0, Kind.EVALUATE: 0.0}
+
+    @contextmanager
+    def on(self, kind: Kind) -> Iterator[None]:
+        """The seconds of the block are counted as `kind`."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[kind] += perf_counter() - started
+
+
+def account(place: Workplace, number: int, report: TurnReport) -> None:
     """All that was spent on serving since the last turn, and on this turn, is in the books."""
     ids = place.parts.ids
     providers = {place.provider: place.provider} if place.provider else {}

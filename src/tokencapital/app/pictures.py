@@ -42,7 +42,9 @@ def save_pictures(lines: Sequence[CurveLine], folder: Path, name: str = "curve")
         .mark_line(point=True)
         .encode(
             x=alt.X("judgments:Q", title="judgments made"),
-            y=alt.Y("right:Q", title="right on cases never seen", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y(
+                "right:Q", title="right on cases never seen", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
             color=alt.Color("capability:N", title=None),
         )
         .properties(width=560, height=320)

@@ -129,7 +129,11 @@ def rule_recovery(place: Workplace, script: OrganizationScript, tolerance: float
         asked=len(later) - sum(alone),
         alone=sum(alone),
         wrong_alone=sum(wrong),
-        judgments=None if settled is None else sum(at < later[settled].at for at in judged) if settled < len(later) else len(judged),
+        judgments=None
+        if settled is None
+        else sum(at < later[settled].at for at in judged)
+        if settled < len(later)
+        else len(judged),
     )
 
 

@@ -135,9 +135,7 @@ class Player:
         place = self._place
         drawn = drawn_cases(place.store, place.name)
         due = round(self._budget.judgments * arrived / len(self._script.cases)) - len(drawn)
-        waiting = [
-            i for i, one in enumerate(self._assigned) if one.split is Split.TRAIN and one.case_id not in drawn
-        ]
+        waiting = [i for i, one in enumerate(self._assigned) if one.split is Split.TRAIN and one.case_id not in drawn]
         if due <= 0 or not waiting:
             return
         rng = np.random.default_rng([place.parts.seed, number])
@@ -186,7 +184,7 @@ class Player:
     def _keep(self, number: int, report: TurnReport, spent: Timing) -> None:
         facts = {
             "accuracy": self._recent_accuracy(),
-            "decided": report.release.id if report.release else None,
+            "decided": [release.id for release in report.releases],
             "serve_s": spent.serve_s,
             "learn_s": spent.learn_s,
         }

@@ -71,7 +71,10 @@ class EfficiencyFigures(Struct, frozen=True):
 
 
 class ReplayReport(Struct, frozen=True, kw_only=True):
-    """All that `tcap replay --json` writes; unknown is null."""
+    """All that `tcap replay --json` writes; unknown is null.
+
+    `failures` counts the stream cases on which the generalist was asked and gave nothing usable.
+    """
 
     cases: Mapping[str, int]
     judgments: JudgmentCounts
@@ -79,6 +82,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     test: Scorecard | None
     promise: Promise | None
     usage: UsageTotal
+    failures: int
     timing: Mapping[str, float]
     efficiency: Mapping[str, EfficiencyFigures | None]
     releases: tuple[Release, ...]
@@ -105,6 +109,7 @@ async def report_on(
         test=card,
         promise=promise,
         usage=_usage(place),
+        failures=sum(one.failure is not None for one in trajectories_after(place.store, place.name, None)),
         timing=timing,
         efficiency=_efficiency(statement),
         releases=tuple(book.releases(place.store, place.name)),

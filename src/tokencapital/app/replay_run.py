@@ -16,9 +16,10 @@ from tokencapital.app.replay import Budget, Player, Progress
 from tokencapital.app.replay_report import ReplayReport, report_on
 from tokencapital.app.script import RecordedScript
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
-from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Mode
+from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Message, Mode
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import InputError
+from tokencapital.models.base import ModelRequest
 from tokencapital.record.importers import STREAM, RecordedCase, Recording, contract_kind, read_recording
 from tokencapital.store.turns import turns
 
@@ -57,20 +58,24 @@ def run_replay(options: ReplayOptions, progress: Progress = lambda done, total: 
     """The recording was played to its end and scored.
 
     Cut off, it goes on where it stood when called again with the same options; finished, it starts clean.
-    Raises InputError for a file that cannot be used.
+    Raises InputError for a file that cannot be used, ModelError for a generalist that gives nothing.
     """
     recording = _chosen(read_recording(options.file), options.capability)
+    kind = options.contract or contract_kind([one.answer for one in recording.cases if one.split == STREAM])
+    recording = recording.fitting(kind)
     place_of_store = options.store or str(_own_store(options))
     finished = Path(f"{place_of_store}.finished")
     if options.store is None and finished.exists():
         _discard(Path(place_of_store), finished)
-    report = _play(options, recording, place_of_store, progress)
+    report = _play(options, kind, recording, place_of_store, progress)
     if options.store is None:
         finished.touch()
     return Finished(report, place_of_store, [str(problem) for problem in recording.problems])
 
 
-def _play(options: ReplayOptions, recording: Recording, store: str, progress: Progress) -> ReplayReport:
+def _play(
+    options: ReplayOptions, kind: ContractKind, recording: Recording, store: str, progress: Progress
+) -> ReplayReport:
     started = perf_counter()
     stream = sorted((one for one in recording.cases if one.split == STREAM), key=lambda one: one.at)
     test = [one for one in recording.cases if one.split != STREAM]
@@ -79,7 +84,8 @@ def _play(options: ReplayOptions, recording: Recording, store: str, progress: Pr
     clock = RecordedClock(stream[0].at)
     settings = Settings(store=store, generalist=_generalist(options), seed=options.seed)
     with Platform.open(settings, clock=clock, key=_key(options.seed)) as platform:
-        place = _declare(platform, options, stream)
+        capability = Capability(name=stream[0].capability, contract=Contract(kind=kind), mode=Mode.ANSWER)
+        place = _declare(platform, capability, options.tolerance)
         player = Player(place, clock, RecordedScript(stream), Budget(options.judgments or len(stream), options.active))
         return asyncio.run(_played(player, place, stream, test, progress, started))
 
@@ -93,6 +99,7 @@ async def _played(
     started: float,
 ) -> ReplayReport:
     earlier = _earlier_seconds(place)
+    await _try_generalist(place)
     await player.play(progress)
     timing = {
         "wall": perf_counter() - started + earlier["serve"] + earlier["learn"],
@@ -102,25 +109,28 @@ async def _played(
     return await report_on(place, stream, test, timing)
 
 
+async def _try_generalist(place: Workplace) -> None:
+    """Raises ModelError where a generalist over HTTP gives nothing usable, before thousands of cases find out."""
+    if place.provider is not None and place.parts.generalist is not None:
+        await place.parts.generalist.complete(ModelRequest(messages=(Message("user", "Say: ready"),), max_tokens=8))
+
+
 def _earlier_seconds(place: Workplace) -> dict[str, float]:
     """What was spent in processes before this one, up to the last turn that they finished."""
     facts = [turn.facts for turn in turns(place.store, place.name)]
     return {name: sum(fact[f"{name}_s"] for fact in facts) for name in ("serve", "learn")}
 
 
-def _declare(platform: Platform, options: ReplayOptions, stream: Sequence[RecordedCase]) -> Workplace:
-    name = stream[0].capability
-    kind = options.contract or contract_kind([one.answer for one in stream])
-    capability = Capability(name=name, contract=Contract(kind=kind), mode=Mode.ANSWER)
+def _declare(platform: Platform, capability: Capability, tolerance: float) -> Workplace:
     goal = Goal(
-        capability=name,
+        capability=capability.name,
         purpose="Play recorded work.",
         owner=BY,
         metric="the answer that was recorded",
-        tolerance=options.tolerance,
+        tolerance=tolerance,
     )
     platform.declare(capability, goal, BY)
-    return platform.workplace(name)
+    return platform.workplace(capability.name)
 
 
 def _chosen(recording: Recording, capability: str | None) -> Recording:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from tokencapital.app.script import Lapse, Said, Served, judgment_of
 from tokencapital.core.case import Case, Value

@@ -30,9 +30,14 @@ StoreOption = Annotated[
 
 
 class Output:
-    """Writes for people on standard output, unless a program reads it."""
+    """Writes for people on standard output, unless a program reads it.
+
+    A folder that is not there is refused at once, and not after the work.
+    """
 
     def __init__(self, json: str | None) -> None:
+        if json not in {None, "-"} and (Path(json).is_dir() or not Path(json).parent.is_dir()):
+            raise typer.BadParameter(f"`{json}` cannot be written: name a file in a folder that exists")
         self._json = json
         self.people = Console(stderr=json == "-")
 

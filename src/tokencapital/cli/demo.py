@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tokencapital.cli.books import accounts_table
@@ -35,7 +35,7 @@ def demo(
     with told_plainly():
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=stderr) as bars:
-            tasks: dict[str, int] = {}
+            tasks: dict[str, TaskID] = {}
 
             def told(what: str, done: int, total: int) -> None:
                 if what not in tasks:
@@ -58,7 +58,9 @@ def _show(output: Output, report: DemoReport) -> None:
     if report.no_arms:
         output.show(f"The comparison with the generalist was left out: {report.no_arms}")
     output.show(accounts_table(report.statement))
-    output.show(f"pictures: {', '.join(report.pictures)}", f"store: {report.store} (try `tcap report --store {report.store}`)")
+    output.show(
+        f"pictures: {', '.join(report.pictures)}", f"store: {report.store} (try `tcap report --store {report.store}`)"
+    )
     output.show(f"{report.seconds:.0f} seconds")
 
 
@@ -73,7 +75,11 @@ def _words(one: Played) -> list[str]:
         said.append(f"turn {step.turn}: {100 * step.gain:+.1f} points ({bounds}), {each} points a judgment{flat}")
     if one.recovery is not None:
         found = one.recovery
-        until = "never within this stream" if found.judgments is None else f"after {found.judgments} judgments on such cases"
+        until = (
+            "never within this stream"
+            if found.judgments is None
+            else f"after {found.judgments} judgments on such cases"
+        )
         said.append(
             f"rule change: {found.cases} cases touched since, {found.asked} sent to people, "
             f"{found.wrong_alone} of {found.alone} answered alone were wrong; error back within tolerance {until}"
@@ -82,7 +88,9 @@ def _words(one: Played) -> list[str]:
 
 
 def _arms(results: tuple[ArmResult, ...]) -> Table:
-    table = Table("way of answering", "right", "USD per accepted answer", "Wh per accepted", "s per case", "asked the model")
+    table = Table(
+        "way of answering", "right", "USD per accepted answer", "Wh per accepted", "s per case", "asked the model"
+    )
     table.title = f"The same {results[0].cases} unseen cases, three ways (95% intervals)"
     for one in results:
         interval = f" ({percent(one.interval.low)} to {percent(one.interval.high)})" if one.interval else ""

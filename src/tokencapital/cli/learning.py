@@ -52,9 +52,8 @@ def improve(
         report = asyncio.run(turn_once(platform.workplace(capability)))
         if report.idle:
             output.show("idle: no live goal is declared, so nothing is spent on learning.")
-        elif report.release is None:
+        elif not report.releases:
             output.show("nothing new to learn from: too few judgments, or none since the live release.")
-        else:
-            made = report.release
+        for made in report.releases:
             output.show(f"{made.id}: {made.lane} {made.decision}; {made.evidence.reason} (n = {made.evidence.n})")
         output.write(report)

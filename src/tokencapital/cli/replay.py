@@ -64,6 +64,7 @@ def replay(
     """
     from tokencapital.app.replay_run import ReplayOptions, run_replay
 
+    output = Output(json)
     with told_plainly("Stopped. What was served and judged is kept; the same command goes on from there."):
         options = ReplayOptions(
             file=file,
@@ -79,7 +80,6 @@ def replay(
         )
         with progress_bar("replay") as progress:
             finished = run_replay(options, progress)
-        output = Output(json)
         output.show(*_tables(finished.report), f"store: {finished.store}")
         output.write(finished.report)
         if finished.problems:
@@ -136,6 +136,8 @@ def _result(report: ReplayReport) -> Table:
             "Wh per accepted answer",
             f"{number(marginal.wh_per_accepted)} marginal, {number(all_in.wh_per_accepted)} all-in",
         )
+    if report.failures:
+        table.add_row("generalist failed", f"on {report.failures} cases, which went to people")
     table.add_row("books balance", "yes" if report.ledger["balanced"] else "NO")
     timing = report.timing
     table.add_row(

@@ -41,16 +41,16 @@ class Asked(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True, kw_only=True):
     """A policy that is proposed, with what was made for it.
 
-    `held_out` are its specialist's answers on the uniform draws, out of fold; they estimate what it
-    will do on cases like those. `groups` are the entities that it was built from, `rebuilds` says that
+    `artifact` is what was trained (None: nothing new), `held_out` its answers on the uniform draws, out
+    of fold; they estimate what it will do on cases like those. `groups` are the entities that it was built from, `rebuilds` says that
     the live policy rests on judgments that have lapsed since.
     """
 
     policy: Policy
-    specialist: Specialist
-    artifact: Artifact
+    specialist: Specialist | None
+    artifact: Artifact | None
     lane: Lane
-    held_out: HeldOut
+    held_out: HeldOut | None
     groups: frozenset[str]
     judgments: int
     rebuilds: bool
@@ -72,7 +72,7 @@ def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
         specialist=fit.specialist.digest,
         specialist_rule=_with_fields(stage_rule(held_out, asked.tolerance, asked.seed), dataset, fit.held_out),
         recall=stage_rule(nearest_elsewhere(dataset), asked.tolerance, asked.seed),
-        recipes=(recipe, THRESHOLD_RECIPE, MEMORY_RECIPE),
+        recipes=_recipes(live.policy.recipes, recipe),
     )
     return Candidate(
         policy=policy,
@@ -86,6 +86,17 @@ def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
         judgments=len(dataset),
         rebuilds=asked.rebuilds,
     )
+
+
+def _recipes(live: Sequence[str], specialist: str) -> tuple[str, ...]:
+    """The recipes of this optimizer at their versions, then those of others as they are."""
+    own = (specialist, THRESHOLD_RECIPE, MEMORY_RECIPE)
+    kinds = {_kind_of(recipe) for recipe in own}
+    return (*own, *(recipe for recipe in live if _kind_of(recipe) not in kinds))
+
+
+def _kind_of(recipe: str) -> str:
+    return recipe.partition("/")[0]
 
 
 def _anything_new(dataset: Dataset, live: Live) -> bool:

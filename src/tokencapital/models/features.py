@@ -3,17 +3,25 @@
 A word means something else in the customer's last message than in a tool's result, so every token
 carries the *block* it comes from. Each block of a case is weighted by tf-idf and scaled to unit
 length; block weights say how much a block counts in the similarity of two cases.
+
+Tokens are kept as numbers only (hashed as in Weinberger et al. 2009, *Feature hashing for large scale
+multitask learning*): neither an artifact nor the cache holds a customer's words.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
+import threading
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
+from zlib import crc32
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -38,6 +46,16 @@ BLOCK_WEIGHTS: Mapping[str, float] = {
 }
 """How much each block counts in the similarity of two cases."""
 
+TOKEN_NUMBERS = 1 << 22
+"""Tokens are numbered below this; of 70,000 known ones 1 in 60 shares its number with another."""
+CACHED_CASES = 32_768
+"""Cases whose token numbers are kept, a kilobyte or two each."""
+
+_BLOCKS = tuple(BLOCK_WEIGHTS)
+_WEIGHTS = np.array(list(BLOCK_WEIGHTS.values()), np.float32)
+_STARTS = {name: crc32(name.encode()) for name in _BLOCKS}
+_MOST_COUNTED = 255
+_COUNT_WEIGHTS = (1 + np.log(np.maximum(np.arange(_MOST_COUNTED + 1), 1))).astype(np.float32)
 _WORD = re.compile(r"\w+|[^\w\s]")
 _ALPHANUMERIC = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
@@ -48,6 +66,8 @@ _PAST_MESSAGES = 40
 _ID_CHARS = 160
 _VALUE_WORDS = 20
 _PAIRS = 60
+_STATE_PAIRS = 4
+_STATE_CHARS = 40
 
 
 def case_text(case: Case) -> str:
@@ -64,71 +84,83 @@ def label_text(label: str) -> str:
 
 
 def case_blocks(case: Case) -> dict[str, list[str]]:
-    """The tokens of a case by block; tokens may repeat, blocks that have none are left out."""
+    """The tokens of a case by block, but for `char`; tokens may repeat, empty blocks are left out."""
     messages = case.messages[-_PAST_MESSAGES:]
     asked = _last(messages, "user")
     request = asked.content[:_MESSAGE_CHARS] if asked else ""
-    blocks: dict[str, list[str]] = {"word": list(_word_grams(request)), "char": list(_char_grams(request))}
+    pairs = _flatten("", case.context)
+    blocks: dict[str, list[str]] = {"word": _word_grams(request)}
     if messages and (len(messages) > 1 or asked is None):
-        _add_conversation(blocks, messages, request)
-    blocks["context"] = [token for pair in _flatten("", case.context) for token in _pair_tokens(*pair)]
+        _add_conversation(blocks, messages, request, pairs)
+    blocks["context"] = [token for pair in pairs for token in _pair_tokens(*pair)]
     return {name: tokens for name, tokens in blocks.items() if tokens}
 
 
-class FeatureSpace(Struct, frozen=True):
-    """The columns that tokens map to: learned once from cases, then only read.
+class CaseTokens(Struct, frozen=True):
+    """The tokens of a case as numbers: no word can be read from them.
 
-    `columns` gives each block's tokens their columns, `idf` is (columns,) float32.
+    `numbers` are uint32, `counts` uint8, block after block; `sizes` uint16, how many tokens each of the
+    blocks has. Bytes, because those of many cases are joined.
     """
 
-    columns: Mapping[str, Mapping[str, int]]
-    idf: FloatArray
+    numbers: bytes
+    counts: bytes
+    sizes: bytes
 
-    def row(self, case: Case) -> tuple[list[int], FloatArray]:
-        """Columns and float32 values of one case; tokens that the space does not know are left out.
+
+class Rows(Struct, frozen=True):
+    """Rows of a sparse matrix: row i has `values` at `columns` from `starts[i]` up to `starts[i + 1]`."""
+
+    columns: NDArray[np.int32]
+    values: FloatArray
+    starts: NDArray[np.intp]
+
+
+class FeatureSpace:
+    """The columns that tokens map to: learned once from cases, then only read.
+
+    `numbers` (columns,) uint32 ascending are the tokens that have a column, `idf` (columns,) float32 is
+    what a rare token counts more.
+    """
+
+    def __init__(self, numbers: NDArray[np.uint32], idf: FloatArray) -> None:
+        self.numbers = numbers
+        self.idf = idf
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self, cases: Sequence[Case]) -> Rows:
+        """The rows of the cases; tokens that the space does not know are left out.
 
         Within a block the value of a token is (1 + ln tf) idf; the block's vector is then scaled to the
         square root of its weight.
         """
-        indices: list[int] = []
-        counts: list[int] = []
-        sizes: list[int] = []
-        weights: list[float] = []
-        for name, tokens in case_blocks(case).items():
-            seen = self._counts(name, tokens)
-            if seen:
-                indices += seen
-                counts += seen.values()
-                sizes.append(len(seen))
-                weights.append(BLOCK_WEIGHTS[name])
-        return indices, self._values(indices, counts, np.array(sizes), np.array(weights, np.float32))
+        tokens = [tokens_of(case) for case in cases]
+        sizes = np.frombuffer(b"".join([one.sizes for one in tokens]), np.uint16)
+        columns = self._column_of[np.frombuffer(b"".join([one.numbers for one in tokens]), np.uint32)]
+        counts = np.frombuffer(b"".join([one.counts for one in tokens]), np.uint8)
+        known = columns >= 0
+        columns, block = columns[known], np.repeat(np.arange(len(sizes)), sizes)[known]
+        raw = self.idf[columns] * _COUNT_WEIGHTS[counts[known]]
+        squares = np.bincount(block, raw * raw, minlength=len(sizes)).reshape(-1, len(_BLOCKS))
+        scales = np.sqrt(_WEIGHTS / np.maximum(squares, np.finfo(np.float32).tiny)).astype(np.float32)
+        ends = np.cumsum(sizes.reshape(-1, len(_BLOCKS)).sum(axis=1, dtype=np.intp))
+        starts = np.append(0, np.append(0, np.cumsum(known))[ends])
+        return Rows(columns, raw * scales.ravel()[block], starts)
 
     def matrix(self, cases: Sequence[Case]) -> csr_matrix:
         """The rows of many cases, (n, columns) float32."""
         from scipy.sparse import csr_matrix
 
-        rows = [self.row(case) for case in cases]
-        starts = np.cumsum([0, *(len(found) for found, _ in rows)])
-        indices = np.fromiter((column for found, _ in rows for column in found), np.int32, starts[-1])
-        values = np.concatenate([np.empty(0, np.float32), *(value for _, value in rows)])
-        return csr_matrix((values, indices, starts), shape=(len(rows), len(self.idf)))
+        rows = self.rows(cases)
+        return csr_matrix((rows.values, rows.columns, rows.starts), shape=(len(cases), len(self)))
 
-    def _counts(self, name: str, tokens: Iterable[str]) -> dict[int, int]:
-        column_of = self.columns.get(name, {}).get
-        counts: dict[int, int] = {}
-        for column in map(column_of, tokens):
-            if column is not None:
-                counts[column] = counts.get(column, 0) + 1
-        return counts
-
-    def _values(
-        self, indices: list[int], counts: list[int], sizes: NDArray[np.intp], weights: FloatArray
-    ) -> FloatArray:
-        if not indices:
-            return np.empty(0, np.float32)
-        raw = self.idf[indices] * (np.log(np.array(counts, np.float32)) + np.float32(1))
-        squares = np.add.reduceat(raw * raw, np.cumsum(sizes) - sizes)
-        return np.asarray(raw * np.repeat(np.sqrt(weights / squares), sizes), np.float32)
+    @cached_property
+    def _column_of(self) -> NDArray[np.int32]:
+        column_of = np.full(TOKEN_NUMBERS, -1, np.int32)
+        column_of[self.numbers] = np.arange(len(self.numbers), dtype=np.int32)
+        return column_of
 
 
 def learn_space(cases: Sequence[Case], *, least_cases: int = 2) -> FeatureSpace:
@@ -136,36 +168,102 @@ def learn_space(cases: Sequence[Case], *, least_cases: int = 2) -> FeatureSpace:
 
     idf = ln((1 + n) / (1 + df)) + 1, as in scikit-learn's TfidfVectorizer with smoothing.
     """
-    frequency: dict[str, Counter[str]] = {name: Counter() for name in BLOCK_WEIGHTS}
-    for case in cases:
-        for name, tokens in case_blocks(case).items():
-            frequency[name].update(set(tokens))
-    columns: dict[str, dict[str, int]] = {}
-    counts: list[int] = []
-    for name, seen in frequency.items():
-        kept = sorted(token for token, count in seen.items() if count >= least_cases)
-        columns[name] = {token: len(counts) + place for place, token in enumerate(kept)}
-        counts += [seen[token] for token in kept]
-    idf = np.log((1 + len(cases)) / (1 + np.array(counts, np.float64))) + 1
-    return FeatureSpace(columns, idf.astype(np.float32))
+    seen = np.frombuffer(b"".join([tokens_of(case).numbers for case in cases]), np.uint32)
+    frequency = np.bincount(seen, minlength=TOKEN_NUMBERS)
+    numbers = np.flatnonzero(frequency >= least_cases).astype(np.uint32)
+    idf = np.log((1 + len(cases)) / (1 + np.minimum(frequency[numbers], len(cases)))) + 1
+    return FeatureSpace(numbers, idf.astype(np.float32))
 
 
-def _add_conversation(blocks: dict[str, list[str]], messages: Sequence[Message], request: str) -> None:
+class _TokenCache:
+    """The tokens of the cases that were last asked for, by a digest of their content."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._tokens: dict[bytes, CaseTokens] = {}
+
+    def get(self, case: Case) -> CaseTokens:
+        key = _digest(case)
+        with self._lock:
+            found = self._tokens.pop(key, None)
+            if found is not None:
+                self._tokens[key] = found
+                return found
+        made = _numbered(case)
+        with self._lock:
+            self._tokens[key] = made
+            if len(self._tokens) > self._most:
+                del self._tokens[next(iter(self._tokens))]
+        return made
+
+
+_CACHE = _TokenCache(CACHED_CASES)
+
+
+def tokens_of(case: Case) -> CaseTokens:
+    """The tokens of a case, from the cache where they are. May be called from several threads."""
+    return _CACHE.get(case)
+
+
+def token_number(block: str, token: str) -> int:
+    """The number of a token of a block, 0 to `TOKEN_NUMBERS` - 1, the same in every process."""
+    return crc32(token.encode("utf-8", "surrogatepass"), _STARTS[block]) % TOKEN_NUMBERS
+
+
+def _digest(case: Case) -> bytes:
+    content = msgspec.msgpack.encode((case.messages, case.context))
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _numbered(case: Case) -> CaseTokens:
+    asked = _last(case.messages[-_PAST_MESSAGES:], "user")
+    blocks: dict[str, Iterable[int]] = {name: _numbers_of(name, tokens) for name, tokens in case_blocks(case).items()}
+    if asked is not None:
+        blocks["char"] = _char_grams(asked.content[:_MESSAGE_CHARS])
+    numbers, counts, sizes = array("I"), bytearray(), array("H", [0] * len(_BLOCKS))
+    for place, name in enumerate(_BLOCKS):
+        if name in blocks:
+            counted = Counter(blocks[name])
+            numbers.extend(counted)
+            counts += _as_bytes(counted)
+            sizes[place] = len(counted)
+    return CaseTokens(numbers.tobytes(), bytes(counts), sizes.tobytes())
+
+
+def _numbers_of(block: str, tokens: Iterable[str]) -> list[int]:
+    start = _STARTS[block]
+    return [crc32(token.encode("utf-8", "surrogatepass"), start) % TOKEN_NUMBERS for token in tokens]
+
+
+def _as_bytes(counted: Counter[int]) -> bytes:
+    try:
+        return bytes(counted.values())
+    except ValueError:
+        return bytes([min(count, _MOST_COUNTED) for count in counted.values()])
+
+
+def _add_conversation(
+    blocks: dict[str, list[str]], messages: Sequence[Message], request: str, pairs: Sequence[tuple[str, str]]
+) -> None:
     said = [_identity(message.content) for message in messages if message.role == "assistant"]
     roles = [message.role for message in messages]
     newest, before = [*reversed(said), "-", "-"][:2]
     state = f"{roles[-1]} {newest}"
+    places = [f"{key}={value}" for key, value in pairs if len(value) <= _STATE_CHARS][:_STATE_PAIRS]
     blocks["turn"] = [
         *(f"roles {' '.join(roles[-depth:])}" for depth in (1, 2, 3)),
         f"length {min(len(roles) // 2, 8)}",
         f"said {newest}",
         f"before {before}",
         f"both {newest} {before}",
+        *(f"{place} {state}" for place in places),
+        *(f"{place} {state} {before}" for place in places),
     ]
     blocks["cross"] = [f"{state} {word}" for word in set(_words(request))]
     blocks["said"] = sorted(set(said))
     answered = _last(messages, "assistant")
-    blocks["prev"] = list(_word_grams(answered.content[:_MESSAGE_CHARS])) if answered else []
+    blocks["prev"] = _word_grams(answered.content[:_MESSAGE_CHARS]) if answered else []
     blocks["past"] = sorted({word for m in messages[:-1] if m.role == "user" for word in _words(m.content)})
     _add_tool(blocks, messages, request)
 
@@ -188,12 +286,10 @@ def _last(messages: Sequence[Message], role: str) -> Message | None:
     return next((message for message in reversed(messages) if message.role == role), None)
 
 
-@lru_cache(maxsize=4096)
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(text[:_MESSAGE_CHARS].lower()))
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text[:_MESSAGE_CHARS].lower())
 
 
-@lru_cache(maxsize=4096)
 def _identity(text: str) -> str:
     """What a canned message is known by: its words with numbers masked."""
     return _DIGITS.sub("#", " ".join(_words(text)))[:_ID_CHARS]
@@ -201,27 +297,30 @@ def _identity(text: str) -> str:
 
 def _word_grams(text: str) -> list[str]:
     words = _words(text)
+    if not words:
+        return []
     return [*words, *(f"{left} {right}" for left, right in zip(("^", *words), (*words, "$"), strict=True))]
 
 
-def _char_grams(text: str) -> list[str]:
-    return [gram for word in _ALPHANUMERIC.findall(text.lower()) for gram in _grams_of_word(word)]
+def _char_grams(text: str) -> Iterable[int]:
+    return chain.from_iterable([_grams_of_word(word) for word in _ALPHANUMERIC.findall(text.lower())])
 
 
 @lru_cache(maxsize=16_384)
-def _grams_of_word(word: str) -> tuple[str, ...]:
+def _grams_of_word(word: str) -> tuple[int, ...]:
     padded = f" {word} "
     return tuple(
-        padded[start : start + length] for length in _CHAR_LENGTHS for start in range(len(padded) - length + 1)
+        token_number("char", padded[start : start + length])
+        for length in _CHAR_LENGTHS
+        for start in range(len(padded) - length + 1)
     )
 
 
-@lru_cache(maxsize=1024)
-def _tool_pairs(content: str) -> tuple[tuple[str, str], ...]:
+def _tool_pairs(content: str) -> list[tuple[str, str]]:
     try:
-        return tuple(_flatten("", json.loads(content)))[:_PAIRS]
-    except ValueError:
-        return (("text", content[:_MESSAGE_CHARS]),)
+        return _flatten("", msgspec.json.decode(content))[:_PAIRS]
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return [("text", content[:_MESSAGE_CHARS])]
 
 
 def _flatten(path: str, value: Json) -> list[tuple[str, str]]:

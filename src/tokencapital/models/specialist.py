@@ -82,7 +82,6 @@ class _Header(Struct, frozen=True):
     kind: str
     recipe: str
     labels: tuple[str, ...]
-    blocks: dict[str, list[str]]
 
 
 class LabelSpecialist:
@@ -113,15 +112,15 @@ class LabelSpecialist:
 
     def to_bytes(self) -> bytes:
         """An npz archive with a JSON header; the same specialist gives the same bytes."""
-        blocks = {name: list(columns) for name, columns in self.space.columns.items()}
-        header = _Header("label", self.recipe, self.labels, blocks)
+        header = _Header("label", self.recipe, self.labels)
         file = io.BytesIO()
-        np.savez_compressed(
+        np.savez(
             file,
             header=np.frombuffer(msgspec.json.encode(header), np.uint8),
             landmarks=self.weights.landmarks.astype(np.float16),
             radial=self.weights.radial,
             linear=self.weights.linear.astype(np.float16),
+            numbers=self.space.numbers,
             idf=self.space.idf,
         )
         return file.getvalue()
@@ -137,10 +136,10 @@ class LabelSpecialist:
                     arrays["radial"],
                     arrays["linear"].astype(np.float32),
                 )
-                idf = arrays["idf"]
+                space = FeatureSpace(arrays["numbers"], arrays["idf"])
         except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
             raise InputError("these bytes are no label specialist", remedy="Fit it anew.") from error
-        specialist = cls(header.labels, FeatureSpace(_numbered(header.blocks), idf), weights, header.recipe)
+        specialist = cls(header.labels, space, weights, header.recipe)
         specialist.__dict__["digest"] = hashlib.sha256(data).hexdigest()
         return specialist
 
@@ -153,8 +152,8 @@ class LabelSpecialist:
 
     def _linear(self, cases: Sequence[Case]) -> FloatArray:
         if len(cases) == 1:
-            columns, values = self.space.row(cases[0])
-            return np.asarray((values @ self.weights.linear[columns])[None, :], np.float32)
+            row = self.space.rows(cases)
+            return np.asarray((row.values @ self.weights.linear[row.columns])[None, :], np.float32)
         return np.asarray(self.space.matrix(cases) @ self.weights.linear, np.float32)
 
 
@@ -169,12 +168,3 @@ def predictions_of(scores: FloatArray, labels: Sequence[str]) -> list[Prediction
         Prediction(labels[row[0]], score, tuple((labels[i], raw) for i, raw in zip(row, raws, strict=True)))
         for row, raws, score in zip(best.tolist(), values.tolist(), lead.tolist(), strict=True)
     ]
-
-
-def _numbered(blocks: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
-    columns: dict[str, dict[str, int]] = {}
-    start = 0
-    for name, tokens in blocks.items():
-        columns[name] = {token: start + place for place, token in enumerate(tokens)}
-        start += len(tokens)
-    return columns

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 from msgspec import Struct
 
+from tokencapital.core.case import Json
 from tokencapital.core.errors import GateError
 from tokencapital.core.ids import IdSource
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
 from tokencapital.evaluate.runner import Result, Runner, Trial
 from tokencapital.evaluate.sealed import OpenBatch, SealedCases
 from tokencapital.improve.propose import Candidate
-from tokencapital.promote.gate import FEWEST_SEALED, Estimate, Verdict, decide_change, decide_refresh, shows_harm
+from tokencapital.promote.gate import (
+    Estimate,
+    Verdict,
+    decide_change,
+    decide_refresh,
+    entities_wanted,
+    shows_harm,
+)
 from tokencapital.promote.releases import load_policy_specialist, rollback
 from tokencapital.promote.trial import Comparison, compare_on_sealed
 from tokencapital.serve.ports import Live
@@ -47,10 +56,9 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
 
     A release keeps its artifact; of a candidate that is not released only the policy is kept.
     """
-    fewest = FEWEST_SEALED if candidate.lane is Lane.CHANGE else 1
-    comparison = await compare_on_sealed(
-        gate.runner, gate.sealed, _trial_of(candidate), trial_of_live(gate.store, live), now, fewest
-    )
+    ours, theirs = _trial_of(candidate), trial_of_live(gate.store, live)
+    fewest = _fewest_entities(gate, candidate, now)
+    comparison = await compare_on_sealed(gate.runner, gate.sealed, ours, theirs, now, fewest)
     verdict = _verdict(gate.store, candidate, live, comparison)
     release = Release(
         id=gate.ids.new("rel"),
@@ -59,11 +67,11 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
         at=now,
         lane=candidate.lane,
         decision=verdict.decision,
-        evidence=_with_held_out(verdict.evidence, candidate),
+        evidence=_with_promise(verdict.evidence, candidate, _held_out_of_live(gate.store, live)),
         parent=live.release,
     )
     with gate.store.begin():
-        if release.decision is Decision.PROMOTED:
+        if release.decision is Decision.PROMOTED and candidate.artifact is not None:
             book.save_artifact(gate.store, candidate.artifact)
         book.save_policy(gate.store, candidate.policy)
         book.append_release(gate.store, release)
@@ -97,7 +105,7 @@ def _is_due(gate: Gate, release: Release, parent: Policy, batch: OpenBatch) -> b
     return len({task.group for task in batch.tasks}) >= last + WATCH_AFTER
 
 
-def _entities_wanted(gate: Gate, candidate: Candidate, now: datetime) -> int:
+def _fewest_entities(gate: Gate, candidate: Candidate, now: datetime) -> int:
     """A refresh is compared on what there is; a change waits until a look at it can pay."""
     if candidate.lane is Lane.REFRESH:
         return 1
@@ -121,27 +129,35 @@ def _trial_of(candidate: Candidate) -> Trial:
 def _verdict(store: Store, candidate: Candidate, live: Live, comparison: Comparison) -> Verdict:
     if candidate.lane is Lane.CHANGE:
         return decide_change(comparison.evidence)
-    ours = Estimate(candidate.held_out.accuracy, len(candidate.held_out.right))
-    return decide_refresh(comparison.evidence, ours, _live_estimate(store, live, candidate))
+    ours = _estimate(_held_out_details(candidate))
+    theirs = Estimate(None, 0) if candidate.rebuilds else _estimate(_held_out_of_live(store, live))
+    return decide_refresh(comparison.evidence, ours, theirs)
 
 
-def _live_estimate(store: Store, live: Live, candidate: Candidate) -> Estimate:
-    """What the live release promised out of fold; nothing where it rests on judgments that have lapsed.
-
-    Such a release has to be rebuilt, and what it was worth under the old rule binds nobody.
-    """
-    if candidate.rebuilds:
-        return Estimate(None, 0)
-    known = next((one for one in book.releases(store, live.policy.capability) if one.id == live.release), None)
-    details = known.evidence.details.get("held_out") if known else None
+def _estimate(details: Mapping[str, Json] | None) -> Estimate:
     return Estimate(details["share"], details["n"]) if details else Estimate(None, 0)
 
 
-def _with_held_out(evidence: Evidence, candidate: Candidate) -> Evidence:
-    held_out = {"share": candidate.held_out.accuracy, "n": len(candidate.held_out.right)}
+def _held_out_of_live(store: Store, live: Live) -> Mapping[str, Json] | None:
+    """What the live release was estimated at, out of fold; None where nothing was."""
+    known = next((one for one in book.releases(store, live.policy.capability) if one.id == live.release), None)
+    return known.evidence.details.get("held_out") if known else None
+
+
+def _held_out_details(candidate: Candidate) -> Mapping[str, Json] | None:
+    held_out = candidate.held_out
+    return None if held_out is None else {"share": held_out.accuracy, "n": len(held_out.right)}
+
+
+def _with_promise(evidence: Evidence, candidate: Candidate, inherited: Mapping[str, Json] | None) -> Evidence:
     threshold = candidate.policy.specialist_rule.threshold
-    promise = msgspec.to_builtins(threshold) if threshold else None
-    details = {**evidence.details, "held_out": held_out, "promise": promise, "judgments": candidate.judgments}
+    details = {
+        **evidence.details,
+        "held_out": _held_out_details(candidate) or inherited,
+        "promise": msgspec.to_builtins(threshold) if threshold else None,
+        "judgments": candidate.judgments,
+        "recipes": candidate.policy.recipes,
+    }
     return msgspec.structs.replace(evidence, details=details)
 
 

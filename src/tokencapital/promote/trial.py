@@ -32,7 +32,7 @@ async def compare_on_sealed(
     batch = sealed.open(at)
     entities = len({task.group for task in batch.tasks})
     if entities < fewest:
-        return Comparison(Evidence(n=entities), ())
+        return Comparison(Evidence(n=entities, reason=f"not looked at: {entities} of {fewest} sealed entities"), ())
     look = sealed.look(batch, candidate.live.policy.hash, live.live.policy.hash, at)
     ran = await runner.run(candidate, batch.tasks)
     stood = await runner.run(live, batch.tasks)

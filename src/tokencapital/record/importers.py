@@ -110,6 +110,18 @@ class Recording(Struct, frozen=True):
             )
         return Recording(cases, self.problems)
 
+    def fitting(self, kind: ContractKind) -> Recording:
+        """The cases whose answer has the shape of the contract; each of the others is one more problem."""
+        wanted = dict if kind is ContractKind.FIELDS else str
+        fits = [isinstance(case.answer, wanted) and bool(case.answer) for case in self.cases]
+        misfits = [
+            MalformedLine(f"the answer does not fit the contract `{kind}`", where=f"case {case.id}")
+            for case, fit in zip(self.cases, fits, strict=True)
+            if not fit
+        ]
+        cases = tuple(case for case, fit in zip(self.cases, fits, strict=True) if fit)
+        return Recording(cases, (*self.problems, *misfits))
+
     @property
     def capabilities(self) -> tuple[str, ...]:
         """The names of the capabilities in the file, in order of appearance."""
@@ -146,13 +158,13 @@ def read_recording(path: Path) -> Recording:
 def contract_kind(answers: Sequence[str | dict[str, Json]]) -> ContractKind:
     """The kind of contract that recorded answers look like.
 
-    Objects are fields. Strings are labels where they are short names (no white space), or short and
-    nearly always used again; otherwise they are text.
+    Mostly objects are fields. Strings are labels where they are short names (no white space), or short
+    and nearly always used again; otherwise they are text. Empty answers say nothing.
     """
-    texts = [answer for answer in answers if isinstance(answer, str)]
-    if len(texts) < len(answers):
+    texts = [answer for answer in answers if answer and isinstance(answer, str)]
+    if 2 * len(texts) < sum(bool(answer) for answer in answers):
         return ContractKind.FIELDS
-    if all(text and not _WHITE_SPACE.search(text) for text in texts):
+    if not any(_WHITE_SPACE.search(text) for text in texts):
         return ContractKind.LABEL
     short = all(len(text) <= LONGEST_LABEL and "\n" not in text for text in texts)
     once = sum(uses == 1 for uses in Counter(texts).values())

@@ -17,7 +17,7 @@ from tokencapital.core.split import unit_hash
 from tokencapital.meter.meter import Meter
 from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.features import case_text
-from tokencapital.serve.generalist import Asked, GeneralistStage, Question
+from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
 from tokencapital.serve.ports import Live, ReleaseReader, Sink
 from tokencapital.serve.stages import Explore, Local, Moment, answer_locally
 from tokencapital.store.database import Store
@@ -49,7 +49,7 @@ class Engine:
         self.capability = capability
         self.memory = memory or Memory(parts.store, capability.name, self.encode)
         self._parts = parts
-        self._generalist = (
+        self.generalist = (
             GeneralistStage(parts.generalist, seed=parts.seed, concurrency=parts.concurrency)
             if parts.generalist
             else None
@@ -92,10 +92,10 @@ class Engine:
 
     async def _ask_unsure(
         self, moment: Moment, cases: Sequence[Case], vectors: Vectors, local: Sequence[Local]
-    ) -> list[Asked]:
-        asked = [Asked(here.answer) for here in local]
+    ) -> list[GeneralistAnswer]:
+        asked = [GeneralistAnswer(here.answer) for here in local]
         unsure = [i for i, here in enumerate(local) if not here.answer.sure]
-        policy, stage = moment.live.policy, self._generalist
+        policy, stage = moment.live.policy, self.generalist
         if stage is None or not policy.generalist or not unsure:
             return asked
         labels = policy.contract.labels or self.memory.labels(moment.now)
@@ -117,7 +117,9 @@ class Engine:
         near = self.memory.nearest(vectors, policy.exemplars, upto=upto, now=moment.now)
         return [[int(row) for row in rows if row >= 0] for rows in near.rows]
 
-    def _trajectory(self, moment: Moment, case: Case, here: Local, there: Asked, local_s: float) -> Trajectory:
+    def _trajectory(
+        self, moment: Moment, case: Case, here: Local, there: GeneralistAnswer, local_s: float
+    ) -> Trajectory:
         meter, usage = self._parts.meter, there.usage
         spent = meter.machine(local_s)
         if there.model is not None:

@@ -30,7 +30,7 @@ class Question(Struct, frozen=True):
     draft: Answer
 
 
-class Asked(Struct, frozen=True):
+class GeneralistAnswer(Struct, frozen=True):
     """What came of a question. `model` None: nobody was asked. `completion` None: or the call failed, as
     `failure` says, after `waited_s`; what the provider counts of it is then unknown."""
 
@@ -62,21 +62,23 @@ class GeneralistStage:
         self._seed = seed
         self._slots = asyncio.Semaphore(concurrency)
 
-    async def ask(self, policy: Policy, question: Question) -> Asked:
+    async def ask(self, policy: Policy, question: Question) -> GeneralistAnswer:
         """The generalist's answer, or a draft for a person where it fails or is not sure enough."""
         if policy.contract.kind is ContractKind.LABEL and not question.labels:
-            return Asked(question.draft)
+            return GeneralistAnswer(question.draft)
         request = generalist_request(policy, question.case, question.exemplars, question.labels, self._seed)
         async with self._slots:
             started = perf_counter()
             try:
                 completion = await self._client.complete(request)
             except ModelError as error:
-                return Asked(question.draft, self.name, failure=str(error), waited_s=perf_counter() - started)
+                return GeneralistAnswer(
+                    question.draft, self.name, failure=str(error), waited_s=perf_counter() - started
+                )
         try:
-            return Asked(self._weigh(policy, question, completion), self.name, completion)
+            return GeneralistAnswer(self._weigh(policy, question, completion), self.name, completion)
         except (ModelError, ContractViolation) as error:
-            return Asked(question.draft, self.name, completion, str(error))
+            return GeneralistAnswer(question.draft, self.name, completion, str(error))
 
     def _weigh(self, policy: Policy, question: Question, completion: Completion) -> Answer:
         rule = policy.generalist_rule

@@ -157,5 +157,3 @@ def surest(*drafts: Answer | None) -> Answer | None:
     """The draft with the highest known confidence; an unknown one ranks below all; None: there is no draft."""
     given = [draft for draft in drafts if draft is not None and draft.value is not None]
     return max(given, key=lambda draft: -1.0 if draft.confidence is None else draft.confidence, default=None)
-
-

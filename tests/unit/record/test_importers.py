@@ -158,6 +158,8 @@ def test_one_capability_is_chosen_by_name(write: Write) -> None:
     [
         (["a", "b", "c"], ContractKind.LABEL),
         ([{"city": "Rome"}, {"city": "Oslo"}], ContractKind.FIELDS),
+        ([{"city": "Rome"}, {"city": "Oslo"}, "Oslo"], ContractKind.FIELDS),
+        (["a", {"city": "Oslo"}, "b", ""], ContractKind.LABEL),
         (["Card lost", "Card stolen"] * 60, ContractKind.LABEL),
         (["We are sorry.", "Thank you.", "It is on its way."], ContractKind.TEXT),
         (["Card lost", "Line\nbreak"] * 60, ContractKind.TEXT),
@@ -168,3 +170,11 @@ def test_one_capability_is_chosen_by_name(write: Write) -> None:
 )
 def test_the_kind_of_contract_is_read_off_the_answers(answers: list[Any], kind: ContractKind) -> None:
     assert contract_kind(answers) is kind
+
+
+def test_an_answer_that_does_not_fit_the_contract_is_one_more_problem(write: Write) -> None:
+    recording = read_recording(write(line(1), line(2, answer={"label": "fraud"}), line(3, answer=""), line(4), "{"))
+    fitting = recording.fitting(contract_kind([one.answer for one in recording.cases]))
+    assert ids(fitting) == ["1", "4"]
+    assert [problem.where for problem in fitting.problems][1:] == ["case 2", "case 3"]
+    assert len(recording.fitting(ContractKind.FIELDS).cases) == 1

@@ -143,9 +143,7 @@ def test_a_near_duplicate_answers_from_its_threshold_on_only(desk: Any) -> None:
 
 def test_a_near_duplicate_waits_for_the_release_that_was_calibrated_with_it(desk: Any) -> None:
     said = desk.told("my bank card was stolen yesterday in the train", "card_lost")
-    live = Live(
-        Policy(capability="triage", contract=LABEL, recall=rule(0.5), memory=said.sequence - 1), "rel_1"
-    )
+    live = Live(Policy(capability="triage", contract=LABEL, recall=rule(0.5), memory=said.sequence - 1), "rel_1")
     assert decide(desk, live, desk.case("my bank card was stolen yesterday in the bus")).answer.value is None
 
 
