@@ -4,10 +4,6 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-# The linear algebra of one process gets one thread: tests and benches run several processes.
-export OMP_NUM_THREADS ?= 1
-export OPENBLAS_NUM_THREADS ?= 1
-
 .PHONY: setup demo test check bench docs clean
 
 setup: $(READY)
@@ -23,6 +19,9 @@ $(READY): pyproject.toml
 demo: setup
 	$(BIN)/tcap demo
 
+# Two processes run the tests, so that each gets one thread of linear algebra.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: check
 	$(BIN)/pytest -n 2
 

@@ -20,7 +20,7 @@ from tokencapital.simulate.organization import Plan, simulated_organization
 @pytest.fixture(scope="session")
 def organization() -> Organization:
     """Five clear kinds of work, almost every case of an entity of its own."""
-    return simulated_organization(3, Plan(cases=600, kinds=5, overlap=0.15, ambiguous=0.0, cases_per_group=0.9))
+    return simulated_organization(3, Plan(cases=400, kinds=5, overlap=0.15, ambiguous=0.0, cases_per_group=0.9))
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ from tokencapital.store.sealed import sealed_judged
 from tokencapital.store.turns import turns
 
 CAPABILITY = "sort-work"
+STREAM = 320
 TCAP = [sys.executable, "-c", "from tokencapital.cli import main; main()"]
 
 
@@ -54,13 +55,13 @@ def test_a_release_goes_live_and_is_worth_it(played: Finished) -> None:
     assert sum(stage.share for stage in report.test.stages.values()) == pytest.approx(1.0)
     assert report.curve[0].test_accuracy == 0.0
     assert [point.turn for point in report.curve] == list(range(1, len(report.curve) + 1))
-    assert report.curve[-1].cases == report.cases["stream"] == 480
-    assert report.cases["test"] == 120
+    assert report.curve[-1].cases == report.cases["stream"] == STREAM
+    assert report.cases["test"] == STREAM // 4
 
 
 def test_every_case_was_judged_and_counted_once(played: Finished) -> None:
     counts = played.report.judgments
-    assert counts.total == 480
+    assert counts.total == STREAM
     assert counts.sealed + counts.uniform + counts.active == counts.total
     assert counts.active == 0
 
@@ -79,7 +80,7 @@ def test_the_books_balance_and_hold_all_that_the_loop_spent(played: Finished, ho
     booked = transactions(house.store, CAPABILITY)
     assert {one.kind for one in booked} == {"serve", "review", "train", "evaluate"}
     counted = sum(int(one.memo.split()[0]) for one in booked if one.kind == "serve")
-    assert counted == 480
+    assert counted == STREAM
     for one in booked:
         for commodity in {post.commodity for post in one.postings}:
             assert sum(post.quantity for post in one.postings if post.commodity == commodity) == 0
@@ -88,7 +89,7 @@ def test_the_books_balance_and_hold_all_that_the_loop_spent(played: Finished, ho
 def test_no_sealed_case_is_in_any_lineage_or_memory(house: Platform) -> None:
     store = house.store
     sealed = {one.case.group for one in sealed_judged(store, CAPABILITY)}
-    assert len(sealed) > 20
+    assert len(sealed) > 10
     memory = place_of(house).engine.memory
     memory.refresh()
     held = memory.judged(range(len(memory)))
@@ -105,7 +106,7 @@ def test_no_sealed_case_is_in_any_lineage_or_memory(house: Platform) -> None:
 def test_every_answer_repeats_what_it_was_made_of(house: Platform) -> None:
     known = {release.id: release for release in releases(house.store, CAPABILITY)}
     done = trajectories_after(house.store, CAPABILITY, None)
-    assert len(done) == 480
+    assert len(done) == STREAM
     assert {one.release for one in done} - {None} <= set(known)
     for one in done:
         assert one.release is None or known[one.release].policy == one.policy
@@ -251,7 +252,7 @@ def test_a_replay_stopped_and_killed_in_the_middle_ends_like_one_that_was_not(
     assert (stopped.returncode, out) == (130, "")
     assert "the same command goes on from there" in " ".join(told.split())
     first = what_was_acknowledged(store)
-    assert 100 <= len(first["answers"]) < 480
+    assert 100 <= len(first["answers"]) < STREAM
 
     killed = replay(recording, store)
     wait_for_cases(killed, store, len(first["answers"]) + 60)
@@ -268,7 +269,7 @@ def test_a_replay_stopped_and_killed_in_the_middle_ends_like_one_that_was_not(
     for name, ids in second.items():
         assert last[name][: len(ids)] == ids
     answered = rows(store, "SELECT case_id FROM trajectory")
-    assert len(answered) == len(set(answered)) == 480
+    assert len(answered) == len(set(answered)) == STREAM
     assert comparable(msgspec.json.decode(out)) == comparable(msgspec.to_builtins(played.report))
 
 

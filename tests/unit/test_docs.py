@@ -16,17 +16,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvicorn
 from typer.testing import CliRunner
 
 from tokencapital.app.house import open_house
+from tokencapital.app.replay import TURNS
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import load_settings
 from tokencapital.cli import app
 from tokencapital.core.answer import Answer, Stage, Trajectory
 from tokencapital.core.clock import SystemClock
+from tokencapital.core.policy import Policy
 from tokencapital.core.quantity import UNKNOWN_ENERGY
+from tokencapital.evaluate.sealed import ALPHA, BATCH
+from tokencapital.improve.calibrate import DELTA
+from tokencapital.improve.specialist import MOST_JUDGMENTS, MOST_LANDMARKS
+from tokencapital.promote.gate import FEWEST_SEALED, LOOK_GROWTH
+from tokencapital.review.queue import SEALED_PART, UNIFORM_PART
 from tokencapital.serve import gateway
 from tokencapital.serve.wire import answer_headers
 
@@ -35,6 +43,8 @@ REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.parent != REFERENCE]
 BIN = Path(sys.executable).parent
+
+EXPLORE = next(field.default for field in msgspec.structs.fields(Policy) if field.name == "explore")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -80,6 +90,29 @@ def test_each_command_has_an_example() -> None:
         said = command.callback.__doc__ if command.callback else None
         assert said is not None
         assert "Example: `tcap " in said, command.callback
+
+
+@pytest.mark.parametrize(
+    ("page", "figure"),
+    [
+        ("README.md", f"at least {FEWEST_SEALED} judged *sealed* entities"),
+        ("docs/concepts.md", f"batches of {BATCH}"),
+        ("docs/concepts.md", f"α = {ALPHA}"),
+        ("docs/concepts.md", f"with probability {1 - DELTA}"),
+        ("docs/concepts.md", f"about {SEALED_PART:.0%} of the budget uniformly to sealed"),
+        ("docs/concepts.md", f"about {UNIFORM_PART:.0%} uniformly to train"),
+        ("docs/how-to/replay.md", f"until {FEWEST_SEALED} sealed entities"),
+        ("docs/how-to/replay.md", f"turns {TURNS} times"),
+        ("docs/decisions/0001-kernel-ridge-specialist.md", f"beyond {MOST_JUDGMENTS:,} judgments"),
+        ("docs/decisions/0001-kernel-ridge-specialist.md", f"beyond {MOST_LANDMARKS:,} examples"),
+        ("docs/decisions/0003-sealed-batches.md", f"batches of {BATCH},"),
+        ("docs/decisions/0003-sealed-batches.md", f"fewer than {FEWEST_SEALED} entities"),
+        ("docs/decisions/0003-sealed-batches.md", f"{LOOK_GROWTH} times as many"),
+        ("docs/decisions/0006-explore-share.md", f"`explore`, {EXPLORE} by default"),
+    ],
+)
+def test_figures_that_are_choices_are_those_of_the_code(page: str, figure: str) -> None:
+    assert figure in " ".join((ROOT / page).read_text("utf-8").split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -17,7 +17,8 @@ from tokencapital.stats.intervals import Interval, share_interval
 from tokencapital.stats.ratio import Ratio, ratio_of_means
 
 LEVEL = 0.95
-EXEMPLARS = 8
+EXEMPLARS = 4
+"""Shown where the loop has not yet chosen how many."""
 
 
 class Arm(Struct, frozen=True):
@@ -45,10 +46,11 @@ class ArmResult(Struct, frozen=True, kw_only=True):
 
 def arms(live: Live) -> tuple[Arm, Arm, Arm]:
     """The live cascade, exemplars through the generalist on every case, and the generalist with a plain prompt."""
-    cascade = msgspec.structs.replace(live.policy, generalist=True, exemplars=EXEMPLARS)
+    exemplars = live.policy.exemplars or EXEMPLARS
+    cascade = msgspec.structs.replace(live.policy, generalist=True, exemplars=exemplars)
     return (
         Arm("cascade", msgspec.structs.replace(live, policy=cascade)),
-        Arm("exemplars on every case", Live(_alone(cascade, EXEMPLARS), live.release)),
+        Arm("exemplars on every case", Live(_alone(cascade, exemplars), live.release)),
         Arm("plain prompt", Live(_alone(cascade, 0), live.release)),
     )
 

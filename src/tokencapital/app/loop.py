@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from time import perf_counter
 
+import msgspec
 from msgspec import Struct
 
 from tokencapital.account.entries import Kind
@@ -54,7 +56,7 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     clock = Stopwatch()
 
     with clock.on(Kind.EVALUATE):
-        undone = await watch(gate, place.releases.live(place.name), now)
+        watched = await watch(gate, place.releases.live(place.name), now)
         place.sealed.retire_if_spent(now, by="loop")
     with clock.on(Kind.TRAIN):
         specialist = learn(place, goal.tolerance)
@@ -65,13 +67,13 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     with clock.on(Kind.EVALUATE):
         decided += [await decide(gate, one, place.releases.live(place.name), now) for one in shown]
 
-    results = [result for one in (*([undone] if undone else []), *decided) for result in one.results]
+    results = chain(watched.results, *(one.results for one in decided))
     report = TurnReport(
-        undone=undone.release if undone else None,
+        undone=watched.undone,
         releases=tuple(one.release for one in decided),
         train_s=clock.seconds[Kind.TRAIN],
         evaluate_s=clock.seconds[Kind.EVALUATE],
-        usage=sum([*(one.usage for one in results), *(one.usage for one in tried)], Usage()),
+        usage=sum([*(one.usage for one in results if one.paid), *(one.usage for one in tried)], Usage()),
     )
     account(place, number, report)
     return report
@@ -129,27 +131,30 @@ def account(place: Workplace, number: int, report: TurnReport) -> None:
     providers = {place.provider: place.provider} if place.provider else {}
     last = booked_until(transactions(place.store, place.name), Kind.SERVE, place.name)
     served = trajectories_after(place.store, place.name, last)
-    trained = place.parts.meter.machine(report.train_s)
-    evaluated = place.parts.meter.machine(report.evaluate_s)
-    learning = [
-        _run(place, number, Kind.TRAIN, trained, Usage()),
-        _run(place, number, Kind.EVALUATE, evaluated, report.usage),
-    ]
+    learning = _learning_runs(place, f"turn-{number}", report)
     append_transactions(
         place.store,
         [*book_serving(served, providers, ids), *(book_learning(run, ids) for run in learning)],
     )
 
 
-def _run(place: Workplace, number: int, kind: Kind, spent: Spent, usage: Usage) -> LearningRun:
+def _learning_runs(place: Workplace, name: str, report: TurnReport) -> Iterator[LearningRun]:
+    """The machine's time by what it was spent on, and what is owed for calls to somebody else's generalist."""
+    meter, model = place.parts.meter, place.parts.generalist
+    yield _run(place, name, Kind.TRAIN, meter.machine(report.train_s))
+    evaluating = _run(place, name, Kind.EVALUATE, meter.machine(report.evaluate_s))
+    if model is None or place.provider is None:
+        yield msgspec.structs.replace(evaluating, usage=report.usage)
+        return
+    yield evaluating
+    if report.usage != Usage():
+        calls = _run(place, f"{name}-calls", Kind.EVALUATE, meter.call(model.name, report.usage, place.now(), 0.0))
+        yield msgspec.structs.replace(calls, usage=report.usage, provider=place.provider)
+
+
+def _run(place: Workplace, name: str, kind: Kind, spent: Spent) -> LearningRun:
     return LearningRun(
-        id=f"turn-{number}",
-        kind=kind,
-        capability=place.name,
-        at=place.now(),
-        cost=spent.cost,
-        energy=spent.energy,
-        usage=usage,
+        id=name, kind=kind, capability=place.name, at=place.now(), cost=spent.cost, energy=spent.energy
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -127,8 +128,10 @@ class Player:
             expire(store, [judgment_id(case) for case in sorted(judged)], change.at, by=change.reason, at=now)
 
     def _ask_uniform(self, arrived: Sequence[Assignment]) -> None:
+        """What chance picks of the cases that just came in, as far as the budget reaches."""
         store, name = self._place.store, self._place.name
-        self._ask(draw_uniform(arrived, self._rates, store.key, name, self._clock.now()))
+        left = max(0, self._budget.judgments - len(drawn_cases(store, name)))
+        self._ask(draw_uniform(arrived, self._rates, store.key, name, self._clock.now())[:left])
 
     def _ask_active(self, number: int, arrived: int) -> None:
         """The budget up to here is spent on the cases that teach most."""
@@ -199,7 +202,7 @@ class Player:
 def stations(cases: int, count: int) -> Iterator[tuple[int, int]]:
     """The spans of at most `count` turns over a stream of `cases`, as even as can be and none empty."""
     edges = sorted({round(cases * i / count) for i in range(count + 1)})
-    yield from zip(edges, edges[1:], strict=False)
+    yield from pairwise(edges)
 
 
 def _spans(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:

@@ -116,5 +116,7 @@ def load_settings(path: Path | None = None) -> Settings:
         return msgspec.convert(declared, Settings, strict=False)
     except OSError as error:
         raise SettingsError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    except SettingsError as error:
+        raise SettingsError(error.what, where=str(path), remedy=error.remedy) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, ValueError) as error:
         raise SettingsError(str(error), where=str(path), remedy="See docs/reference/settings.md.") from error

@@ -32,6 +32,10 @@ class OrganizationScript:
         """The truth before any rule changed."""
         return self._organization.facts[case.id].value
 
+    def opinion(self, case: Case) -> Value:
+        """What the expert whose turn it is would say of a case on arrival; None: nothing."""
+        return self._organization.opinion(case, self._expert(case), case.at).answer
+
     def judge(self, asked: Draw, case: Case, answered: Value) -> Judgment:
         """The opinion of the expert whose turn it is."""
         expert = self._expert(case)

@@ -110,13 +110,9 @@ def _capability(one: CapabilityReport) -> Table:
         if view is not None:
             table.add_row(f"USD per accepted answer, {name}", number(view.usd_per_accepted))
             table.add_row(f"Wh per accepted answer, {name}", f"{number(view.wh_per_accepted)} ({view.grade})")
-            table.add_row(
-                f"OPDW, {name}",
-                f"{number(view.opdw)} = {number(view.accepted_per_usd)} per USD x {number(view.accepted_per_joule)} per J",
-            )
-            table.add_row(
-                f"TPDW, {name}",
-                f"{number(view.tpdw)} = {number(view.tokens_per_usd)} per USD x {number(view.tokens_per_joule)} per J",
-            )
+            per_usd, per_joule = number(view.accepted_per_usd), number(view.accepted_per_joule)
+            table.add_row(f"OPDW, {name}", f"{number(view.opdw)} = {per_usd} per USD x {per_joule} per J")
+            per_usd, per_joule = number(view.tokens_per_usd), number(view.tokens_per_joule)
+            table.add_row(f"TPDW, {name}", f"{number(view.tpdw)} = {per_usd} per USD x {per_joule} per J")
     table.add_row("new labels to confirm", ", ".join(one.new_labels) or "none")
     return table

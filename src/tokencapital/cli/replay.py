@@ -148,5 +148,5 @@ def _result(report: ReplayReport) -> Table:
 
 def _tell_problems(problems: Sequence[str]) -> None:
     for problem in problems[:_SHOWN_PROBLEMS]:
-        stderr.print(problem, style="yellow", markup=False, highlight=False)
+        stderr.print(problem, style="yellow", markup=False, highlight=False, soft_wrap=True)
     fail(f"{len(problems)} lines could not be read; everything else was played.", PARTLY_READ)

@@ -23,7 +23,7 @@ _AT_ONCE = 256
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """How one task came out, without what was written in it."""
+    """How one task came out, without what was written in it. `paid` False: it was kept from an earlier run."""
 
     case: str
     group: str
@@ -36,6 +36,7 @@ class Result(Struct, frozen=True, kw_only=True):
     energy: Energy
     elapsed_s: float
     asked_generalist: bool
+    paid: bool = True
 
 
 class Trial(Struct, frozen=True):
@@ -97,7 +98,7 @@ class Runner:
         if self._parts.generalist is None:
             return {}
         found = cached_evaluations(self._parts.store, self._key(live), [task.case.id for task in tasks])
-        return {case: msgspec.convert(result, Result) for case, result in found.items()}
+        return {case: msgspec.convert({**result, "paid": False}, Result) for case, result in found.items()}
 
     def _keep(self, live: Live, results: Sequence[Result]) -> None:
         if self._parts.generalist is not None:

@@ -42,8 +42,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """A policy that is proposed, with what was made for it.
 
     `artifact` is what was trained (None: nothing new), `held_out` its answers on the uniform draws, out
-    of fold; they estimate what it will do on cases like those. `groups` are the entities that it was built from, `rebuilds` says that
-    the live policy rests on judgments that have lapsed since.
+    of fold; they estimate what it will do on cases like those. `groups` are the entities that it was
+    built from, `rebuilds` says that the live policy rests on judgments that have lapsed since.
     """
 
     policy: Policy

@@ -51,6 +51,13 @@ class Decided(Struct, frozen=True):
     results: tuple[Result, ...]
 
 
+class Watched(Struct, frozen=True):
+    """What the watch did: `undone` is the rollback (None: what is live stands), `results` what looking took."""
+
+    undone: Release | None = None
+    results: tuple[Result, ...] = ()
+
+
 async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) -> Decided:
     """The candidate is released, held or stopped, and the decision is on record with its evidence.
 
@@ -78,21 +85,21 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
     return Decided(release, comparison.results)
 
 
-async def watch(gate: Gate, live: Live, now: datetime) -> Decided | None:
-    """What is live is undone where the sealed cases judged since its release show harm. None: it stands."""
+async def watch(gate: Gate, live: Live, now: datetime) -> Watched:
+    """What is live is undone where the sealed cases judged since its release show harm."""
     release = book.live_release(gate.store, gate.capability)
     parent = _parent_policy(gate.store, release)
     if release is None or parent is None or release.lane is not Lane.REFRESH:
-        return None
+        return Watched()
     if not _is_due(gate, release, parent, gate.sealed.open(now)):
-        return None
+        return Watched()
     before = Live(parent, release.parent, load_policy_specialist(gate.store, parent))
     comparison = await compare_on_sealed(
         gate.runner, gate.sealed, trial_of_live(gate.store, live), trial_of_live(gate.store, before), now
     )
     if not shows_harm(comparison.evidence):
-        return None
-    return Decided(rollback(gate.store, gate.capability, WATCHMAN, now, gate.ids), comparison.results)
+        return Watched(None, comparison.results)
+    return Watched(rollback(gate.store, gate.capability, WATCHMAN, now, gate.ids), comparison.results)
 
 
 def _is_due(gate: Gate, release: Release, parent: Policy, batch: OpenBatch) -> bool:

@@ -25,6 +25,9 @@ FEWEST_SEALED = 10
 LOOK_GROWTH = 1.5
 """A change that was held is looked at again when there are so many times more sealed entities."""
 
+FALL_ERRORS = 1.645
+"""One-sided 5% point of the normal distribution."""
+
 
 class Estimate(Struct, frozen=True):
     """A share of right answers among `n` cases; None: nothing was measured."""
@@ -87,7 +90,8 @@ def entities_wanted(held: Sequence[Evidence]) -> int:
 def decide_refresh(evidence: Evidence, candidate: Estimate, live: Estimate) -> Verdict:
     """Promoted, unproven, where the out-of-fold share does not fall and the sealed cases show no harm.
 
-    A fall is one by more than the standard error of the difference of both estimates.
+    A fall is one that chance alone would show in 5% of refreshes: more than FALL_ERRORS standard errors of
+    the difference of both estimates.
     """
     if shows_harm(evidence):
         return _verdict(Decision.STOPPED, evidence, "the sealed cases show harm")

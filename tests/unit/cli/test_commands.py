@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def work(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Iterator[Path]:
+def config(tmp_path: Path) -> Path:
     path = tmp_path / "tokencapital.toml"
     path.write_text(
         """
@@ -67,7 +67,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
         mode_by = "maria"
         """
     )
-    yield path
+    return path
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -93,6 +93,12 @@ def test_a_replay_tells_programs_json_alone_and_people_the_rest(tcap: Tcap, work
     assert "Learning curve" in told.stderr
     wanted = {"cases", "judgments", "curve", "test", "promise", "usage", "timing", "efficiency", "releases", "ledger"}
     assert wanted <= set(report)
+
+
+@pytest.mark.parametrize("sampling", ["active", "random"])
+def test_no_more_judgments_are_asked_for_than_were_granted(tcap: Tcap, work: Path, sampling: str) -> None:
+    told = tcap("replay", work, "--judgments", 4, "--sampling", sampling, "--json", "-")
+    assert json.loads(told.stdout)["judgments"]["total"] == 4
 
 
 def test_a_replay_writes_json_into_a_file(tcap: Tcap, work: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_equal_content_has_an_equal_hash_also_after_storing_it() -> None:
         {"lessons": ("Phones go to procurement.",)},
         {"memory": 1},
         {"exemplars": 4},
+        {"identical": False},
         {"recall": StageRule(threshold=THRESHOLD)},
         {"specialist": "0" * 64},
         {"specialist_rule": StageRule(calibration=Calibration((0.0, 1.0), (0.1, 0.9)))},

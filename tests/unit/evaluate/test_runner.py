@@ -69,7 +69,8 @@ async def test_nothing_is_paid_twice_also_by_another_runner(desk: Any) -> None:
     assert len(model.requests) == 4
     again = await runner_of(desk, model).run(trial, tasks[::-1])
     assert len(model.requests) == 6
-    assert again[::-1][:4] == first
+    assert [one.paid for one in again] == [True, True, False, False, False, False]
+    assert again[::-1][:4] == [msgspec.structs.replace(one, paid=False) for one in first]
 
 
 class Cut(Exception):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokencapital.core.policy import Decision, Evidence
-from tokencapital.promote.gate import FEWEST_SEALED, Estimate, compare, decide_change, decide_refresh, shows_harm
+from tokencapital.promote.gate import (
+    FEWEST_SEALED,
+    Estimate,
+    compare,
+    decide_change,
+    decide_refresh,
+    entities_wanted,
+    shows_harm,
+)
+from tokencapital.stats.spending import look_alpha
 
 UNKNOWN = Estimate(None, 0)
 
@@ -26,10 +37,7 @@ def evidence(lower: float | None, upper: float | None, n: int = 100) -> Evidence
         (evidence(-0.01, 0.02), 0.02, Decision.PROMOTED),
         (evidence(-0.03, 0.02), 0.02, Decision.HELD),
         (evidence(-0.09, -0.03), 0.02, Decision.STOPPED),
-        (evidence(0.5, 0.9, n=FEWEST_SEALED - 1), 0.0, Decision.HELD),
-        (evidence(0.5, 0.9, n=FEWEST_SEALED), 0.0, Decision.PROMOTED),
-        (evidence(-0.9, -0.5, n=FEWEST_SEALED - 1), 0.0, Decision.HELD),
-        (Evidence(n=0), 0.0, Decision.HELD),
+        (Evidence(n=3, reason="too few sealed entities"), 0.0, Decision.HELD),
     ],
 )
 def test_a_change_has_to_be_proven(seen: Evidence, margin: float, decision: Decision) -> None:
@@ -115,6 +123,18 @@ def test_bounds_enclose_the_effect_and_equal_policies_never_differ(rows: list[tu
     assert same.effect == 0.0
     assert decide_change(same).decision is Decision.HELD
     assert not shows_harm(same)
+
+
+def test_the_next_look_at_a_change_waits_until_it_can_see_more() -> None:
+    assert entities_wanted([]) == FEWEST_SEALED
+    looked = [FEWEST_SEALED]
+    for _ in range(4):
+        looked.append(entities_wanted([Evidence(n=n) for n in looked]))
+    assert all(later >= 1.5 * earlier for earlier, later in pairwise(looked))
+    # Nothing smaller could show even the largest effect at the first level.
+    groups = [str(n) for n in range(FEWEST_SEALED)]
+    best = compare([1.0] * FEWEST_SEALED, [0.0] * FEWEST_SEALED, groups, look_alpha(0.05, 1))
+    assert decide_change(best).decision is Decision.PROMOTED
 
 
 def test_no_sealed_case_is_no_evidence_and_says_so() -> None:

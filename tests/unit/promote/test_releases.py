@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from tokencapital.evaluate.sealed import SealedCases
 from tokencapital.improve.calibrate import HeldOut
 from tokencapital.improve.propose import Candidate
 from tokencapital.models.base import ModelRequest
-from tokencapital.promote.decide import WATCH_AFTER, WATCHMAN, Gate, decide, watch
+from tokencapital.promote.decide import WATCH_AFTER, WATCHMAN, Gate, Watched, decide, watch
 from tokencapital.promote.gate import FEWEST_SEALED
 from tokencapital.promote.releases import LiveReleases, load_live, rollback, starting_policy
 from tokencapital.serve.ports import Live
@@ -207,35 +208,37 @@ async def test_a_harmful_refresh_is_undone_by_the_watch(house: House) -> None:
     house.release("right")
     harmful = house.release("wrong", Lane.REFRESH)
     house.judge_sealed(WATCH_AFTER - 1)
-    assert await watch(house.gate, house.live, house.desk.now) is None
+    assert await watch(house.gate, house.live, house.desk.now) == Watched()
     assert house.model.requests == []
     for number in range(WATCH_AFTER, WATCH_AFTER + 10):
         house.desk.told(f"request {number}", "right", house.desk.sealed[number])
-    undone = await watch(house.gate, house.live, house.desk.now)
-    assert undone is not None
-    assert (undone.release.lane, undone.release.decided_by) == (Lane.ROLLBACK, WATCHMAN)
-    assert harmful.id in undone.release.evidence.reason
+    watched = await watch(house.gate, house.live, house.desk.now)
+    assert watched.undone is not None
+    assert (watched.undone.lane, watched.undone.decided_by) == (Lane.ROLLBACK, WATCHMAN)
+    assert harmful.id in watched.undone.evidence.reason
     assert house.live.policy.instructions == "right"
-    assert await watch(house.gate, house.live, house.desk.now) is None
+    assert await watch(house.gate, house.live, house.desk.now) == Watched()
 
 
 async def test_the_watch_looks_again_only_when_so_many_more_are_judged(house: House) -> None:
     house.release("right")
     house.release("right, refreshed", Lane.REFRESH)
     asked = []
-    for number in range(3 * WATCH_AFTER):
+    for number in range(2 * WATCH_AFTER + 1):
         house.desk.told(f"request {number}", "right", house.desk.sealed[number])
-        assert await watch(house.gate, house.live, house.desk.now) is None
-        asked.append(len(house.gate.sealed.looks(house.gate.sealed.open(house.desk.now))))
-    looked = [number + 1 for number in range(1, len(asked)) if asked[number] > asked[number - 1]]
-    assert looked == [WATCH_AFTER, 2 * WATCH_AFTER, 3 * WATCH_AFTER]
+        if number + 2 >= WATCH_AFTER:
+            watched = await watch(house.gate, house.live, house.desk.now + timedelta(minutes=number))
+            assert watched.undone is None
+            if watched.results:
+                asked.append(number + 1)
+    assert asked == [WATCH_AFTER, 2 * WATCH_AFTER]
 
 
 async def test_a_release_is_watched_on_later_batches_however_large_the_one_was_that_decided_on_it(house: House) -> None:
     house.release("right")
     house.release("wrong", Lane.REFRESH, n=100, details={"batch": "triage/0", "comparison": 1})
     house.judge_sealed(WATCH_AFTER)
-    assert await watch(house.gate, house.live, house.desk.now) is not None
+    assert (await watch(house.gate, house.live, house.desk.now)).undone is not None
 
 
 async def test_a_refresh_after_a_rollback_is_held_against_what_the_policy_was_worth(house: House) -> None:
@@ -251,7 +254,7 @@ async def test_a_refresh_that_does_no_harm_and_a_change_that_was_proven_stand(ho
     house.judge_sealed(60)
     house.release("right")
     house.release("wrong", Lane.CHANGE)
-    assert await watch(house.gate, house.live, house.desk.now) is None
+    assert await watch(house.gate, house.live, house.desk.now) == Watched()
     refreshed = house.release("right", Lane.REFRESH)
-    assert await watch(house.gate, house.live, house.desk.now) is None
+    assert await watch(house.gate, house.live, house.desk.now) != Watched()
     assert house.live.release == refreshed.id

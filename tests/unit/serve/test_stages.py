@@ -66,6 +66,12 @@ def test_where_people_disagree_a_person_decides_whatever_the_specialist_thinks(d
     assert (answer.value, answer.source) == ("fraud", Stage.SPECIALIST)
 
 
+def test_a_policy_that_recalls_no_identical_input_answers_from_what_it_learned(desk: Any, sure: Live) -> None:
+    desk.told(STOLEN, "card_lost")
+    live = Live(policy(identical=False), "rel_1", sure.specialist)
+    assert decide(desk, live, desk.case(STOLEN)).answer.stage is Stage.SPECIALIST
+
+
 def test_another_context_is_another_case(desk: Any, sure: Live) -> None:
     desk.told(STOLEN, "card_lost")
     answer = decide(desk, sure, desk.case(STOLEN, context={"tier": "gold"})).answer
