@@ -71,11 +71,12 @@ async def _timed(place: Workplace, arm: Arm, sample: Sequence[RecordedCase]) -> 
     return await run_arm(place, arm, [one.case for one in sample], tell)
 
 
-def _figures(
-    done: dict[str, list[Trajectory]], sample: Sequence[RecordedCase], *, reaching: float
-) -> dict[str, Any]:
+def _figures(done: dict[str, list[Trajectory]], sample: Sequence[RecordedCase], *, reaching: float) -> dict[str, Any]:
     groups = [one.group for one in sample]
-    right = {name: [one.answer.value == case.answer for one, case in zip(ran, sample, strict=True)] for name, ran in done.items()}
+    right = {
+        name: [one.answer.value == case.answer for one, case in zip(ran, sample, strict=True)]
+        for name, ran in done.items()
+    }
     seconds = {name: float(np.mean([one.elapsed_s for one in ran])) for name, ran in done.items()}
     opdw = {name: _opdw(ran, right[name], groups) for name, ran in done.items()}
     cascade, generalist, specialist = done
@@ -90,9 +91,7 @@ def _figures(
         "opdw_ratio": opdw[cascade] / opdw[generalist],
         "time_ratio": seconds[generalist] / seconds[cascade],
         "reaching_generalist": reaching,
-        "accuracy_difference_lower": {
-            other: one.interval.low if one else None for other, one in differences.items()
-        },
+        "accuracy_difference_lower": {other: one.interval.low if one else None for other, one in differences.items()},
     }
 
 

@@ -204,6 +204,14 @@ def test_a_volunteered_judgment_moves_a_sealed_group_to_train_for_good(house: Pl
     assert chat(client).headers["x-tcap-stage"] == "recall"
 
 
+def test_a_complaint_about_a_drawn_case_is_volunteered_unless_it_names_the_draw(
+    house: Platform, client: TestClient
+) -> None:
+    waiting = chat(client, headers={"x-tcap-unsure": "wait"}).json()["id"]
+    assert judged(client, waiting, draw="drw_unknown").status_code == 400
+    assert judged(client, waiting).json()["drawn"] == "volunteered"
+
+
 def test_who_waits_on_a_sealed_case_that_the_queue_drew_is_answered_too(house: Platform, client: TestClient) -> None:
     waiting = chat(client, headers={"x-tcap-group": sealed_group(house), "x-tcap-unsure": "wait"})
     done = read_trajectory(house.store, waiting.json()["id"])
@@ -212,7 +220,7 @@ def test_who_waits_on_a_sealed_case_that_the_queue_drew_is_answered_too(house: P
         house.store,
         [Draw(id="drw_1", case=done.case, capability=TRIAGE, kind=DrawKind.UNIFORM, probability=0.1, at=done.at)],
     )
-    assert judged(client, done.id).json()["drawn"] == "uniform"
+    assert judged(client, done.id, draw="drw_1").json()["drawn"] == "uniform"
     assert split_of_cases(house.store, [done.case]) == {done.case: Split.SEALED}
     decided = client.get(waiting.json()["url"])
     assert (decided.status_code, decided.json().get("content")) == (200, "card_lost")

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from tokencapital.app.asking import ask_active
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.settings import load_settings
@@ -60,9 +61,10 @@ async def evaluate_live(place: Workplace) -> LiveScore:
 
 
 async def turn_once(place: Workplace) -> TurnReport:
-    """The loop's next turn, on record."""
+    """The loop's next turn, on record, and with what it learned the next cases for people."""
     number = len(turns(place.store, place.name)) + 1
     report = await turn(place, number)
-    if not report.idle:
+    if report.idle is None:
         append_turn(place.store, turn_record(place, number, {"train_s": report.train_s}))
+        ask_active(place)
     return report

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tokencapital.account.journal import book_review
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.answer import Trajectory
-from tokencapital.core.case import Value
+from tokencapital.core.case import Case, Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
@@ -29,8 +29,17 @@ def judge(platform: Platform, said: Said) -> Accepted:
     if case is None:
         raise InputError(f"no case {case_id} is stored, or its words were erased")
     place = platform.workplace(case.capability)
-    asked = next((draw for draw in open_draws(platform.store, case.capability) if draw.case == case_id), None)
+    asked = _answered_draw(platform, said, case)
     return take_down(place, [_judgment(place, said, case_id, asked, done)])[0]
+
+
+def _answered_draw(platform: Platform, said: Said, case: Case) -> Draw | None:
+    if said.draw is None:
+        return None
+    for waiting in open_draws(platform.store, case.capability):
+        if waiting.id == said.draw and waiting.case == case.id:
+            return waiting
+    raise InputError(f"no draw {said.draw} of case {case.id} waits for an answer")
 
 
 def take_down(place: Workplace, judgments: Sequence[Judgment]) -> list[Accepted]:

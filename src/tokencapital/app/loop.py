@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from tokencapital.account.entries import Kind
 from tokencapital.account.journal import LearningRun, book_learning, book_serving, booked_until
+from tokencapital.app.limits import limit_reached
 from tokencapital.app.platform import Workplace
 from tokencapital.core.case import Json
 from tokencapital.core.policy import Release
@@ -34,12 +35,12 @@ from tokencapital.store.turns import Turn
 
 
 class TurnReport(Struct, frozen=True):
-    """What a turn brought. `idle`: no live goal, so nothing was spent. `undone`: a release that did harm.
+    """What a turn brought. `idle` says why nothing was spent; None: the loop turned. `undone`: a release that did harm.
 
     `releases` are the gate's decisions on what was proposed; empty: there was nothing new to propose.
     """
 
-    idle: bool = False
+    idle: str | None = None
     undone: Release | None = None
     releases: tuple[Release, ...] = ()
     train_s: float = 0.0
@@ -51,7 +52,10 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     """Turn `number` of a capability's loop. Done again after a crash, it books nothing twice."""
     goal, now = place.goal, place.now()
     if goal is None or not goal.is_live(now):
-        return TurnReport(idle=True)
+        return TurnReport(idle="no live goal is declared")
+    spent_up = limit_reached(place.store, goal)
+    if spent_up is not None:
+        return TurnReport(idle=spent_up)
     gate = Gate(capability=place.name, store=place.store, runner=place.runner, sealed=place.sealed, ids=place.parts.ids)
     clock = Stopwatch()
 
@@ -153,9 +157,7 @@ def _learning_runs(place: Workplace, name: str, report: TurnReport) -> Iterator[
 
 
 def _run(place: Workplace, name: str, kind: Kind, spent: Spent) -> LearningRun:
-    return LearningRun(
-        id=name, kind=kind, capability=place.name, at=place.now(), cost=spent.cost, energy=spent.energy
-    )
+    return LearningRun(id=name, kind=kind, capability=place.name, at=place.now(), cost=spent.cost, energy=spent.energy)
 
 
 def turn_record(place: Workplace, number: int, facts: Mapping[str, Json]) -> Turn:

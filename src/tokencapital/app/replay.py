@@ -15,6 +15,7 @@ from time import perf_counter
 import numpy as np
 from msgspec import Struct
 
+from tokencapital.app.asking import POOL, teaching_picks
 from tokencapital.app.judging import take_down
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Workplace
@@ -23,7 +24,6 @@ from tokencapital.core.case import Case
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.judgment import Draw, Judgment, Outcome
 from tokencapital.core.split import Split
-from tokencapital.review.acquisition import acquisition_scores, draw
 from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.store.cases import count_cases, recent_trajectories, trajectories_of_case
 from tokencapital.store.draws import all_draws, append_draws, drawn_cases
@@ -39,8 +39,6 @@ CHUNK = 128
 """Cases answered at once; a chunk is recorded whole or not at all."""
 RECENT = 500
 """Stream cases over which the accuracy of a turn is taken."""
-POOL = 2_000
-"""Cases that active sampling looks at in a turn, themselves chosen by chance from all that wait."""
 
 Progress = Callable[[int, int], None]
 """Told how many cases of how many were served."""
@@ -143,20 +141,11 @@ class Player:
             return
         rng = np.random.default_rng([place.parts.seed, number])
         pool = np.sort(rng.permutation(waiting)[:POOL])
-        chosen = draw(self._teaching_scores(pool), min(due, len(pool)), rng)
+        cases, vectors = [self._script.cases[i] for i in pool], np.concatenate(self._vectors)[pool]
+        chosen = teaching_picks(place, cases, vectors, due, rng)
         share = len(pool) / len(waiting)
         picks = [(self._assigned[pool[i]].case_id, probability * share) for i, probability in chosen]
         self._ask(draw_active(picks, place.name, self._clock.now()))
-
-    def _teaching_scores(self, pool: np.ndarray) -> np.ndarray:
-        place, now = self._place, self._clock.now()
-        vectors = np.concatenate(self._vectors)[pool]
-        live = place.releases.live(place.name)
-        cases = [self._script.cases[i] for i in pool]
-        predictions = live.specialist.predict(cases, vectors) if live.specialist else []
-        memory = place.engine.memory
-        memory.refresh()
-        return acquisition_scores(predictions, vectors, memory.vectors(memory.valid_rows(now)))
 
     def _ask(self, draws: Sequence[Draw]) -> None:
         """The draws are on record, and people's answers to all that are open."""

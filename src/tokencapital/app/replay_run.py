@@ -21,6 +21,7 @@ from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import InputError
 from tokencapital.models.base import ModelRequest
 from tokencapital.record.importers import STREAM, RecordedCase, Recording, contract_kind, read_recording
+from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.turns import turns
 
 BY = "replay"
@@ -86,8 +87,17 @@ def _play(
     with Platform.open(settings, clock=clock, key=_key(options.seed)) as platform:
         capability = Capability(name=stream[0].capability, contract=Contract(kind=kind), mode=Mode.ANSWER)
         place = _declare(platform, capability, options.tolerance)
+        _refuse_other_work(place, stream, store)
         player = Player(place, clock, RecordedScript(stream), Budget(options.judgments or len(stream), options.active))
         return asyncio.run(_played(player, place, stream, test, progress, started))
+
+
+def _refuse_other_work(place: Workplace, stream: Sequence[RecordedCase], store: str) -> None:
+    known = {one.id for one in stream}
+    if any(done.case not in known for done in recent_trajectories(place.store, place.name, 1)):
+        raise InputError(
+            f"this store holds other work of `{place.name}`", where=store, remedy="Give another --store, or none."
+        )
 
 
 async def _played(

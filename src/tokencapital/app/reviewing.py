@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from tokencapital.app.asking import ask_active
 from tokencapital.app.judging import judge
 from tokencapital.app.platform import Platform, Workplace
-from tokencapital.core.case import ContractKind, Json, Message, Value
+from tokencapital.core.case import Case, ContractKind, Json, Message, Value
 from tokencapital.core.errors import ContractViolation
-from tokencapital.core.judgment import Verdict
+from tokencapital.core.judgment import Draw, Verdict
 from tokencapital.review.judgments import Accepted
 from tokencapital.review.routes import Said
 from tokencapital.store.cases import read_cases, trajectories_of_case
@@ -22,6 +23,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     """A case that the queue asks of people. `proposed` None: the machine has no answer."""
 
     case: str
+    draw: str
     kind: ContractKind
     messages: tuple[Message, ...]
     context: Mapping[str, Json]
@@ -31,30 +33,29 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
-    """At most `most` open draws, oldest first, with the newest answer to each."""
-    asked = [draw.case for draw in open_draws(place.store, place.name)][:most]
-    cases = read_cases(place.store, asked)
-    return [
-        _waiting(place, case_id, cases[case_id].messages, cases[case_id].context)
-        for case_id in asked
-        if case_id in cases
-    ]
+    """At most `most` open draws, oldest first, with the newest answer to each; more are drawn where few wait."""
+    if len(open_draws(place.store, place.name)) < most:
+        ask_active(place)
+    asked = open_draws(place.store, place.name)[:most]
+    cases = read_cases(place.store, [one.case for one in asked])
+    return [_waiting(place, one, cases[one.case]) for one in asked if one.case in cases]
 
 
 def say(platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None) -> Accepted:
     """What the expert said is stored. Raises ContractViolation where the answer does not fit."""
     value = waiting.proposed if verdict is Verdict.RIGHT else _read(waiting.kind, answer)
-    return judge(platform, Said(expert=expert, verdict=verdict, case=waiting.case, answer=value))
+    return judge(platform, Said(expert=expert, verdict=verdict, case=waiting.case, draw=waiting.draw, answer=value))
 
 
-def _waiting(place: Workplace, case_id: str, messages: tuple[Message, ...], context: Mapping[str, Json]) -> Waiting:
-    done = trajectories_of_case(place.store, case_id)
+def _waiting(place: Workplace, asked: Draw, case: Case) -> Waiting:
+    done = trajectories_of_case(place.store, case.id)
     answer = done[-1].answer if done else None
     return Waiting(
-        case=case_id,
+        case=case.id,
+        draw=asked.id,
         kind=place.capability.contract.kind,
-        messages=messages,
-        context=context,
+        messages=case.messages,
+        context=case.context,
         proposed=answer.value if answer else None,
         source=answer.source.value if answer and answer.source else None,
         confidence=answer.confidence if answer else None,

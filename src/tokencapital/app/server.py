@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from tokencapital.app.asking import AskingSink
 from tokencapital.app.judging import judge
-from tokencapital.app.platform import Platform
-from tokencapital.core.case import Capability
+from tokencapital.app.platform import Platform, Workplace
+from tokencapital.core.case import Capability, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.core.ids import IdSource
-from tokencapital.core.judgment import Verdict
 from tokencapital.evaluate.sealed import judgments_of_sealed
+from tokencapital.promote.releases import observing_policy
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.gateway import Gateway, Settled, refuse
+from tokencapital.serve.ports import FixedRelease, Live
 from tokencapital.store.cases import read_trajectory
 from tokencapital.store.judgments import read_judgments
-
-ANSWERING = frozenset({Verdict.RIGHT, Verdict.CORRECTED})
 
 
 class PlatformDesks:
@@ -32,10 +33,24 @@ class PlatformDesks:
         self.clock: Clock = platform.clock
         self.ids: IdSource = platform.ids
         self._platform = platform
+        self._engines: dict[str, Engine] = {}
+        self._shadows: dict[str, Engine] = {}
 
     def engine(self, capability: str) -> Engine:
-        """The engine of a capability. Raises UnknownCapability."""
-        return self._platform.workplace(capability).engine
+        """The engine that answers callers of a capability. Raises UnknownCapability."""
+        if capability not in self._engines:
+            self._engines[capability] = answering_engine(self._platform.workplace(capability))
+        return self._engines[capability]
+
+    def shadow(self, capability: str) -> Engine | None:
+        """The engine that answers beside, shown to nobody; None unless the capability is in `shadow` mode."""
+        place = self._platform.workplace(capability)
+        if place.capability.mode is not Mode.SHADOW:
+            return None
+        if capability not in self._shadows:
+            parts = msgspec.structs.replace(place.parts, shown=False)
+            self._shadows[capability] = Engine(place.capability, parts, place.engine.memory)
+        return self._shadows[capability]
 
     def capabilities(self) -> Sequence[Capability]:
         """All capabilities."""
@@ -48,8 +63,22 @@ class PlatformDesks:
             return None
         store = self._platform.store
         heard = read_judgments(store, done.case) or judgments_of_sealed(store, done.case)
-        said = [one for one in heard if one.verdict in ANSWERING]
+        said = [one for one in heard if one.verdict.answers]
         return Settled(done, decided=bool(said), value=said[-1].answer if said else None)
+
+
+def answering_engine(place: Workplace) -> Engine:
+    """What answers callers in the capability's mode, and draws cases for review where there is a goal.
+
+    In `observe` and `shadow` mode nothing that was learned reaches a caller.
+    """
+    parts = place.parts
+    if place.goal is not None:
+        parts = msgspec.structs.replace(parts, sink=AskingSink(parts.sink, place.store, place.goal))
+    if place.capability.mode in (Mode.OBSERVE, Mode.SHADOW):
+        live = Live(observing_policy(place.capability))
+        parts = msgspec.structs.replace(parts, releases=FixedRelease(live))
+    return Engine(place.capability, parts, place.engine.memory)
 
 
 def build_app(platform: Platform) -> Starlette:

@@ -62,6 +62,7 @@ class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     owner: str
     metric: str = "right answers"
     tolerance: float = 0.05
+    judged_share: float = 0.2
     limit_usd: Decimal | None = None
     limit_minutes: float | None = None
     expires_at: datetime | None = None

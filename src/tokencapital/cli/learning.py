@@ -50,8 +50,8 @@ def improve(
     output = Output(json)
     with told_plainly(), open_house(config, store) as platform:
         report = asyncio.run(turn_once(platform.workplace(capability)))
-        if report.idle:
-            output.show("idle: no live goal is declared, so nothing is spent on learning.")
+        if report.idle is not None:
+            output.show(f"idle: {report.idle}, so nothing is spent on learning.")
         elif not report.releases:
             output.show("nothing new to learn from: too few judgments, or none since the live release.")
         for made in report.releases:

@@ -42,15 +42,23 @@ def review(
         output.show(f"{len(waiting)} cases wait for a person.")
         for place, one in enumerate(waiting, start=1):
             output.show(_panel(one, f"{place} of {len(waiting)}"))
-            verdict = _KEYS.get(
-                typer.prompt("(r)ight (c)orrect (t) cannot tell (n)ot my field (q)uit", default="r")[:1]
-            )
+            verdict = _asked_verdict()
             if verdict is None:
                 return
             answer = typer.prompt("The right answer") if verdict is Verdict.CORRECTED else None
             accepted = say(platform, one, expert, verdict, answer)
             if accepted.new_label:
                 output.show(f"`{accepted.new_label}` is a new label; declare it if it is meant to stay.")
+
+
+def _asked_verdict() -> Verdict | None:
+    """What was typed; None: to stop. Asks again for a key that means nothing."""
+    while True:
+        key = typer.prompt("(r)ight (c)orrect (t) cannot tell (n)ot my field (q)uit", default="r")[:1].lower()
+        if key == "q":
+            return None
+        if key in _KEYS:
+            return _KEYS[key]
 
 
 def _panel(one: Waiting, title: str) -> Panel:

@@ -60,7 +60,8 @@ class Goal(Struct, frozen=True, kw_only=True):
     """What people want from a capability. Without a live goal the loop spends nothing on it: it is idle.
 
     `tolerance` is the share of wrong answers that the owner accepts among those given without a
-    person. The limits are per goal; None: no limit was set.
+    person, `judged_share` that of the cases that people are asked about. The limits are on what
+    learning may cost in all; None: no limit was set.
     """
 
     capability: str
@@ -68,6 +69,7 @@ class Goal(Struct, frozen=True, kw_only=True):
     owner: str
     metric: str
     tolerance: float
+    judged_share: float = 0.2
     limit_usd: Decimal | None = None
     limit_minutes: float | None = None
     expires_at: datetime | None = None

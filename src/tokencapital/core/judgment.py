@@ -18,6 +18,11 @@ class Verdict(StrEnum):
     CANNOT_TELL = "cannot_tell"
     NOT_MY_FIELD = "not_my_field"
 
+    @property
+    def answers(self) -> bool:
+        """Whether a judgment with this verdict carries an answer."""
+        return self in (Verdict.RIGHT, Verdict.CORRECTED)
+
 
 class DrawKind(StrEnum):
     """How a case came before a person."""

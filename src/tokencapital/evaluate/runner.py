@@ -109,7 +109,7 @@ class Runner:
         generalist = self._parts.generalist
         return EvaluationKey(
             policy=live.policy.hash,
-            memory=live.policy.memory,
+            memory=self._memory.sequence,
             generalist=generalist.name if generalist else None,
             seed=self._parts.seed,
             scorer=SCORER,

@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from tokencapital.core.case import Case, Value
-from tokencapital.core.judgment import JudgedCase, Verdict
-
-TEACHING = frozenset({Verdict.RIGHT, Verdict.CORRECTED})
-"""Verdicts that carry an answer."""
+from tokencapital.core.judgment import JudgedCase
 
 
 class Task(Struct, frozen=True):
@@ -28,7 +25,7 @@ def tasks_from(judged: Sequence[JudgedCase], groups: Mapping[str, str]) -> list[
     """
     answers: dict[str, list[JudgedCase]] = {}
     for one in judged:
-        if one.judgment.verdict in TEACHING and one.judgment.answer is not None:
+        if one.judgment.verdict.answers and one.judgment.answer is not None:
             answers.setdefault(one.case.id, []).append(one)
     return [
         Task(given[0].case, given[0].judgment.answer, groups[case_id])

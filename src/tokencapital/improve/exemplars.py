@@ -1,7 +1,8 @@
 """How many judged cases a generalist is shown, and what its own certainty is worth.
 
 Tried on uniform draws, each with its nearest judged cases of other entities as exemplars; what wins is
-proposed as a change, for the gate to decide.
+proposed as a change, for the gate to decide. So few cases say how sure a generalist is, but vouch for no
+threshold: it never answers alone.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tokencapital.core.answer import Answer, Stage
-from tokencapital.core.policy import Lane, Policy, Release
-from tokencapital.improve.calibrate import HeldOut, stage_rule
+from tokencapital.core.policy import Lane, Policy, Release, StageRule
+from tokencapital.improve.calibrate import HeldOut
 from tokencapital.improve.dataset import Dataset
 from tokencapital.improve.propose import Asked, Candidate
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question, answer_score
 from tokencapital.serve.ports import Live
+from tokencapital.stats.calibration import fit_calibration
 
 RECIPE = "exemplars/1"
 SIZES = (4, 8)
@@ -55,7 +57,7 @@ async def propose_exemplars(
         live.policy,
         memory=dataset.sequence,
         exemplars=best.size,
-        generalist_rule=stage_rule(best.held_out, asked.tolerance, asked.seed),
+        generalist_rule=StageRule(calibration=fit_calibration(best.held_out.scores, best.held_out.right)),
         recipes=(*(recipe for recipe in live.policy.recipes if recipe != RECIPE), RECIPE),
     )
     candidate = Candidate(

@@ -15,11 +15,14 @@ from tokencapital.improve.calibrate import HeldOut, held_out_uniform, stage_rule
 from tokencapital.improve.dataset import Dataset
 from tokencapital.improve.extraction import fit_fields_specialist
 from tokencapital.improve.recall import nearest_elsewhere
-from tokencapital.improve.specialist import Fit, fit_label_specialist
+from tokencapital.improve.specialist import Fit, Lessons, fit_label_specialist
+from tokencapital.models.base import Embedder
+from tokencapital.models.features import label_text
 from tokencapital.models.replies import as_reply, with_canned_replies
 from tokencapital.models.specialist import Prediction, Specialist
 from tokencapital.serve.ports import Live
 from tokencapital.stats.calibration import fit_calibration
+from tokencapital.store.memory import Vectors
 from tokencapital.store.releases import Artifact
 
 FEWEST_JUDGMENTS = 10
@@ -30,12 +33,13 @@ MEMORY_RECIPE = "nearest/1"
 
 class Asked(Struct, frozen=True, kw_only=True):
     """What a proposal has to heed: the goal's tolerance, the seed, the time, and whether the live policy
-    rests on judgments that have lapsed."""
+    rests on judgments that have lapsed. `embedder` reads the labels' names; None: they teach nothing."""
 
     tolerance: float
     seed: int
     now: datetime
     rebuilds: bool
+    embedder: Embedder | None = None
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -63,7 +67,7 @@ def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
     """
     if len(dataset) < FEWEST_JUDGMENTS or not _anything_new(dataset, live):
         return None
-    fit = _fit(dataset, live.policy.contract.kind, asked.seed)
+    fit = _fit(dataset, live.policy.contract.kind, asked)
     held_out = held_out_uniform(dataset, fit.held_out)
     recipe = fit.specialist.recipe
     policy = msgspec.structs.replace(
@@ -103,15 +107,25 @@ def _anything_new(dataset: Dataset, live: Live) -> bool:
     return live.policy.specialist is None or dataset.sequence > live.policy.memory
 
 
-def _fit(dataset: Dataset, kind: ContractKind, seed: int) -> Fit:
+def _fit(dataset: Dataset, kind: ContractKind, asked: Asked) -> Fit:
     match kind:
         case ContractKind.FIELDS:
-            return fit_fields_specialist(dataset.judged, dataset.vectors, seed=seed)
+            return fit_fields_specialist(dataset.judged, dataset.vectors, seed=asked.seed)
         case ContractKind.TEXT:
-            fit = fit_label_specialist(with_canned_replies(dataset.judged), dataset.vectors, seed=seed)
+            lessons = Lessons(with_canned_replies(dataset.judged), dataset.vectors, dataset.uniform)
+            fit = fit_label_specialist(lessons, seed=asked.seed)
             return Fit(fit.specialist, tuple(as_reply(prediction) for prediction in fit.held_out))
         case _:
-            return fit_label_specialist(dataset.judged, dataset.vectors, seed=seed)
+            lessons = Lessons(dataset.judged, dataset.vectors, dataset.uniform, _names(dataset, asked.embedder))
+            return fit_label_specialist(lessons, seed=asked.seed)
+
+
+def _names(dataset: Dataset, embedder: Embedder | None) -> dict[str, Vectors]:
+    """The vector of each label's name, for labels that occur."""
+    if embedder is None:
+        return {}
+    labels = sorted({str(one.judgment.answer) for one in dataset.judged})
+    return dict(zip(labels, embedder.embed([label_text(label) for label in labels]), strict=True))
 
 
 def _with_fields(rule: StageRule, dataset: Dataset, predictions: Sequence[Prediction]) -> StageRule:

@@ -1,9 +1,8 @@
 """The specialist at serving time: what it predicts, and the one for labels.
 
-The label specialist is a kernel machine in two parts: radial basis functions of the embedding around
-landmark cases, which see meaning, plus weights on sparse n-grams, which see wording and the state of
-the conversation. For a case with vector v and sparse row x its scores are
-f(v, x) = exp(2 g (v Z' - 1)) B + x W, one column per label.
+The label specialist is a kernel machine in two parts: a function of the embedding, which sees meaning,
+plus weights on sparse n-grams, which see wording and the state of the conversation. For a case with
+vector v and sparse row x its scores are meaning(v) + x W, one column per label.
 """
 
 from __future__ import annotations
@@ -12,20 +11,20 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Value
 from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.features import FeatureSpace
+from tokencapital.models.meaning import Quadratic, Radial
 
-RBF_GAMMA = 1.0
-"""g in exp(-g |v - z|^2) between unit vectors."""
 _ALTERNATIVES = 5
 _CHUNK = 2_048
 
@@ -67,14 +66,12 @@ class Specialist(Protocol):
 
 
 class Weights(Struct, frozen=True):
-    """The numbers of a label specialist, for m landmarks, d dimensions, C labels and V columns.
+    """The numbers of a label specialist: its `meaning`, and `linear` (V, C) on its n-grams, float32.
 
-    `landmarks` (m, d), `radial` (m, C) and `linear` (V, C), all float32; landmarks and linear weights
-    hold only what float16 can.
+    Examples and linear weights hold only what float16 can, which artifacts are written in.
     """
 
-    landmarks: FloatArray
-    radial: FloatArray
+    meaning: Radial | Quadratic
     linear: FloatArray
 
 
@@ -82,6 +79,7 @@ class _Header(Struct, frozen=True):
     kind: str
     recipe: str
     labels: tuple[str, ...]
+    gamma: float | None
 
 
 class LabelSpecialist:
@@ -101,7 +99,7 @@ class LabelSpecialist:
     def scores(self, cases: Sequence[Case], vectors: FloatArray) -> FloatArray:
         """Raw scores of shape (n, labels): near 1 for the right label, near -1 / (labels - 1) else."""
         parts = [
-            self._radial(vectors[start : start + _CHUNK]) + self._linear(cases[start : start + _CHUNK])
+            self.weights.meaning.scores(vectors[start : start + _CHUNK]) + self._linear(cases[start : start + _CHUNK])
             for start in range(0, len(cases), _CHUNK)
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
@@ -112,17 +110,21 @@ class LabelSpecialist:
 
     def to_bytes(self) -> bytes:
         """An npz archive with a JSON header; the same specialist gives the same bytes."""
-        header = _Header("label", self.recipe, self.labels)
+        meaning = self.weights.meaning
+        header = _Header("label", self.recipe, self.labels, meaning.gamma if isinstance(meaning, Radial) else None)
+        arrays: dict[str, NDArray[Any]] = {
+            "header": np.frombuffer(msgspec.json.encode(header), np.uint8),
+            "linear": self.weights.linear.astype(np.float16),
+            "numbers": self.space.numbers,
+            "idf": self.space.idf,
+            "weights": meaning.weights,
+        }
+        if isinstance(meaning, Radial):
+            arrays["examples"] = meaning.examples.astype(np.float16)
+        else:
+            arrays |= {"mean": meaning.mean, "axes": meaning.axes}
         file = io.BytesIO()
-        np.savez(
-            file,
-            header=np.frombuffer(msgspec.json.encode(header), np.uint8),
-            landmarks=self.weights.landmarks.astype(np.float16),
-            radial=self.weights.radial,
-            linear=self.weights.linear.astype(np.float16),
-            numbers=self.space.numbers,
-            idf=self.space.idf,
-        )
+        np.savez(file, allow_pickle=False, **arrays)
         return file.getvalue()
 
     @classmethod
@@ -131,11 +133,7 @@ class LabelSpecialist:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 header = msgspec.json.decode(arrays["header"].tobytes(), type=_Header)
-                weights = Weights(
-                    arrays["landmarks"].astype(np.float32),
-                    arrays["radial"],
-                    arrays["linear"].astype(np.float32),
-                )
+                weights = Weights(_meaning(header, arrays), arrays["linear"].astype(np.float32))
                 space = FeatureSpace(arrays["numbers"], arrays["idf"])
         except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
             raise InputError("these bytes are no label specialist", remedy="Fit it anew.") from error
@@ -143,18 +141,17 @@ class LabelSpecialist:
         specialist.__dict__["digest"] = hashlib.sha256(data).hexdigest()
         return specialist
 
-    def _radial(self, vectors: FloatArray) -> FloatArray:
-        closeness = vectors @ self.weights.landmarks.T
-        closeness -= 1
-        closeness *= 2 * RBF_GAMMA
-        np.exp(closeness, out=closeness)
-        return np.asarray(closeness @ self.weights.radial, np.float32)
-
     def _linear(self, cases: Sequence[Case]) -> FloatArray:
         if len(cases) == 1:
             row = self.space.rows(cases)
             return np.asarray((row.values @ self.weights.linear[row.columns])[None, :], np.float32)
         return np.asarray(self.space.matrix(cases) @ self.weights.linear, np.float32)
+
+
+def _meaning(header: _Header, arrays: Mapping[str, FloatArray]) -> Radial | Quadratic:
+    if header.gamma is not None:
+        return Radial(arrays["examples"].astype(np.float32), arrays["weights"], header.gamma)
+    return Quadratic(arrays["mean"], arrays["axes"], arrays["weights"])
 
 
 def predictions_of(scores: FloatArray, labels: Sequence[str]) -> list[Prediction]:

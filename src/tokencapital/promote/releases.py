@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from tokencapital.core.case import Capability
 from tokencapital.core.errors import GateError
 from tokencapital.core.ids import IdSource
@@ -60,6 +62,11 @@ def starting_policy(capability: Capability) -> Policy:
     return Policy(
         capability=capability.name, contract=capability.contract, instructions=capability.instructions, exemplars=0
     )
+
+
+def observing_policy(capability: Capability) -> Policy:
+    """What answers in `observe` and `shadow` mode: the generalist with the instructions, nothing learned."""
+    return msgspec.structs.replace(starting_policy(capability), identical=False, explore=0.0)
 
 
 def rollback(store: Store, capability: str, by: str, at: datetime, ids: IdSource) -> Release:

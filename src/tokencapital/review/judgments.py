@@ -8,11 +8,9 @@ from msgspec import Struct
 
 from tokencapital.core.case import Contract, ContractKind, Value
 from tokencapital.core.errors import ContractViolation
-from tokencapital.core.judgment import Judgment, Verdict
+from tokencapital.core.judgment import Judgment
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import append_judgments
-
-ANSWERING = frozenset({Verdict.RIGHT, Verdict.CORRECTED})
 
 
 class Accepted(Struct, frozen=True):
@@ -39,7 +37,7 @@ def accept(store: Store, contract: Contract, known: Sequence[str], judgments: Se
 def check_answer(contract: Contract, judgment: Judgment) -> None:
     """Returns where the judgment's answer fits the contract. Raises ContractViolation where it does not."""
     where = f"judgment {judgment.id}"
-    if judgment.verdict not in ANSWERING:
+    if not judgment.verdict.answers:
         if judgment.answer is not None:
             raise ContractViolation(f"the verdict `{judgment.verdict}` carries no answer", where=where)
         return

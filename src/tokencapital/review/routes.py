@@ -21,13 +21,15 @@ from tokencapital.review.judgments import Accepted
 class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A judgment as a person or an app sends it: of a `trajectory`, or of a `case`.
 
-    `answer` may be left out where the verdict is `right`: it is then what was answered.
+    `answer` may be left out where the verdict is `right`: it is then what was answered. `draw` names the
+    draw of the queue that this answers; without it the judgment is volunteered and proves nothing.
     """
 
     expert: str
     verdict: Verdict
     trajectory: str | None = None
     case: str | None = None
+    draw: str | None = None
     answer: Value = None
     reason: str | None = None
     minutes: float | None = None

@@ -19,13 +19,16 @@ from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.features import case_text
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
 from tokencapital.serve.ports import Live, ReleaseReader, Sink
-from tokencapital.serve.stages import Explore, Local, Moment, answer_locally
+from tokencapital.serve.stages import Explore, Local, Moment, answer_locally, to_person
 from tokencapital.store.database import Store
 from tokencapital.store.memory import Memory, Vectors
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """What an engine is made of. `generalist` None: no model is asked; `concurrency` bounds its calls."""
+    """What an engine is made of. `generalist` None: no model is asked; `concurrency` bounds its calls.
+
+    `shown` False: nobody gets to see the answers, as in `shadow` mode; their propensity is 0.
+    """
 
     store: Store
     releases: ReleaseReader
@@ -37,6 +40,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     generalist: ModelClient | None = None
     seed: int = 0
     concurrency: int = 8
+    shown: bool = True
 
 
 class Engine:
@@ -129,11 +133,11 @@ class Engine:
             case=case.id,
             capability=case.capability,
             at=moment.now,
-            answer=there.answer,
+            answer=to_person(there.answer) if self.capability.mode is Mode.SUGGEST else there.answer,
             policy=moment.live.policy.hash,
             memory=moment.memory,
             seed=self._parts.seed,
-            propensity=here.propensity,
+            propensity=here.propensity if self._parts.shown else 0.0,
             elapsed_s=local_s + there.elapsed_s,
             energy=spent.energy,
             usage=usage,

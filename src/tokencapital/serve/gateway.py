@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -57,6 +58,10 @@ class Desks(Protocol):
         """The engine of a capability. Raises UnknownCapability."""
         ...
 
+    def shadow(self, capability: str) -> Engine | None:
+        """The engine that answers beside, shown to nobody; None: there is none. Raises UnknownCapability."""
+        ...
+
     def capabilities(self) -> Sequence[Capability]:
         """All capabilities."""
         ...
@@ -85,14 +90,13 @@ class Gateway:
         """The capability's answer; 202 with an address where the caller waits for a person."""
         asked = read_chat(await request.body())
         unsure = _unsure(request)
-        engine = self._desks.engine(asked.model)
-        done = (await engine.answer(self._case(asked, request))).trajectory
-        if _must_wait(done.answer, unsure):
-            return _waiting(done)
-        headers = answer_headers(done)
-        if asked.stream:
-            return StreamingResponse(chat_stream(asked, done), media_type="text/event-stream", headers=headers)
-        return JSONResponse(chat_body(asked, done), headers=headers)
+        engine, shadow = self._desks.engine(asked.model), self._desks.shadow(asked.model)
+        case = self._case(asked, request)
+        done = (await engine.answer(case)).trajectory
+        response = _respond(asked, done, unsure)
+        if shadow is not None:
+            response.background = BackgroundTask(shadow.answer, case)
+        return response
 
     async def models(self, request: Request) -> Response:
         """Capabilities in the shape of OpenAI's list of models."""
@@ -147,6 +151,15 @@ async def refuse(_request: Request, error: Exception) -> Response:
     foreseen = isinstance(error, TokenCapitalError | HTTPException)
     message = str(error) if foreseen else "an error that nobody foresaw; see the log"
     return JSONResponse(error_body(message, kind), status)
+
+
+def _respond(asked: ChatRequest, done: Trajectory, unsure: Unsure) -> Response:
+    if _must_wait(done.answer, unsure):
+        return _waiting(done)
+    headers = answer_headers(done)
+    if asked.stream:
+        return StreamingResponse(chat_stream(asked, done), media_type="text/event-stream", headers=headers)
+    return JSONResponse(chat_body(asked, done), headers=headers)
 
 
 def _unsure(request: Request) -> Unsure:

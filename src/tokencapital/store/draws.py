@@ -84,6 +84,20 @@ def draw_counts(store: Store, capability: str) -> dict[tuple[DrawKind, Split], i
     return dict(Counter((DrawKind(kind), splits[group]) for kind, group in rows))
 
 
+def undrawn_train_cases(store: Store, capability: str, limit: int) -> list[str]:
+    """Of the newest `limit` cases that nobody was asked about, those in `train` groups, newest first."""
+    query = (
+        select(work_case.c.id, work_case.c.entity_group)
+        .where(work_case.c.capability == capability, work_case.c.id.not_in(select(draw.c.case_id)))
+        .order_by(work_case.c.position.desc())
+        .limit(limit)
+    )
+    with store.read() as connection:
+        rows = list(connection.execute(query))
+        splits = splits_of(connection, {row.entity_group for row in rows})
+    return [row.id for row in rows if splits[row.entity_group] is Split.TRAIN]
+
+
 def drawn_cases(store: Store, capability: str) -> set[str]:
     """The cases that were drawn at least once."""
     with store.read() as connection:

@@ -12,6 +12,7 @@ from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import unit_rows
 from tokencapital.models.artifacts import load_specialist
 from tokencapital.models.features import learn_space
+from tokencapital.models.meaning import Quadratic, Radial, products, quadratic_kernel
 from tokencapital.models.specialist import LabelSpecialist, Weights, predictions_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -20,16 +21,21 @@ CASES = [Case(id=text, capability="triage", group=text, at=AT, messages=(Message
 VECTORS = unit_rows(np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32))
 
 
-@pytest.fixture
-def specialist() -> LabelSpecialist:
+RNG = np.random.default_rng(2)
+RADIAL = Radial(VECTORS.astype(np.float16).astype(np.float32), RNG.normal(size=(4, 3)).astype(np.float32), 1.5)
+QUADRATIC = Quadratic(
+    VECTORS.mean(axis=0),
+    np.linalg.qr(RNG.normal(size=(8, 3)))[0].astype(np.float32),
+    RNG.normal(size=(8 + 6, 3)).astype(np.float32),
+)
+
+
+@pytest.fixture(params=[RADIAL, QUADRATIC], ids=["radial", "quadratic"])
+def specialist(request: pytest.FixtureRequest) -> LabelSpecialist:
     rng = np.random.default_rng(1)
     space = learn_space(CASES)
-    weights = Weights(
-        VECTORS.astype(np.float16).astype(np.float32),
-        rng.normal(size=(4, 3)).astype(np.float32),
-        rng.normal(size=(len(space.idf), 3)).astype(np.float16).astype(np.float32),
-    )
-    return LabelSpecialist(("a", "b", "c"), space, weights, "by-hand/1")
+    linear = rng.normal(size=(len(space), 3)).astype(np.float16).astype(np.float32)
+    return LabelSpecialist(("a", "b", "c"), space, Weights(request.param, linear), "by-hand/1")
 
 
 def test_bytes_give_back_the_same_specialist(specialist: LabelSpecialist) -> None:
@@ -45,11 +51,22 @@ def test_one_case_scores_as_it_does_among_many(specialist: LabelSpecialist) -> N
     np.testing.assert_allclose(alone, specialist.scores(CASES, VECTORS), rtol=1e-5, atol=1e-5)
 
 
-def test_scores_follow_the_formula(specialist: LabelSpecialist) -> None:
-    weights = specialist.weights
-    apart = ((VECTORS[:, None] - weights.landmarks[None]) ** 2).sum(axis=2)
-    expected = np.exp(-apart) @ weights.radial + specialist.space.matrix(CASES).toarray() @ weights.linear
-    np.testing.assert_allclose(specialist.scores(CASES, VECTORS), expected, atol=5e-3)
+def test_radial_scores_follow_the_formula() -> None:
+    apart = ((VECTORS[:, None] - RADIAL.examples[None]) ** 2).sum(axis=2)
+    np.testing.assert_allclose(RADIAL.scores(VECTORS), np.exp(-1.5 * apart) @ RADIAL.weights, atol=5e-3)
+
+
+def test_products_are_features_of_the_quadratic_kernel() -> None:
+    made = products(VECTORS, QUADRATIC.mean, QUADRATIC.axes)
+    kernel = quadratic_kernel(VECTORS, QUADRATIC.mean, QUADRATIC.axes)
+    np.testing.assert_allclose(made.T @ made, kernel, atol=1e-5)
+    np.testing.assert_allclose(QUADRATIC.scores(VECTORS), made.T @ QUADRATIC.weights, atol=1e-5)
+
+
+def test_a_specialist_adds_meaning_and_wording(specialist: LabelSpecialist) -> None:
+    wording = specialist.space.matrix(CASES).toarray() @ specialist.weights.linear
+    expected = specialist.weights.meaning.scores(VECTORS) + wording
+    np.testing.assert_allclose(specialist.scores(CASES, VECTORS), expected, atol=1e-5)
 
 
 def test_the_lead_of_the_best_label_is_the_score() -> None:
