@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tokencapital.account.statements import Statement, draw_up
 from tokencapital.app.arms import ArmResult, arms, run_arm, score_arm
 from tokencapital.app.pictures import CurveLine, save_pictures
 from tokencapital.app.platform import Platform, Workplace
-from tokencapital.app.played import GainStep, RuleRecovery, answers_at, gain_steps, rule_recovery
+from tokencapital.app.played import GainStep, RuleRecovery, Unseen, answers_at, gain_steps, rule_recovery
 from tokencapital.app.replay import Budget, Player
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
 from tokencapital.app.simulated import OrganizationScript
@@ -31,6 +32,8 @@ from tokencapital.store.ledger import transactions
 from tokencapital.store.turns import Turn, turns
 
 SEED = 1
+KEY = hashlib.blake2b(b"service desk", digest_size=32).digest()
+"""Fixed, so that the demo splits the same way each time; a store of one's own has a secret one."""
 UNSEEN_SHARE = 0.15
 """The last part of the cases is never served, and kept to measure on."""
 JUDGED_SHARE = 0.70
@@ -111,12 +114,13 @@ async def _play(desk: Organization, name: str, store: str, told: Told) -> Played
     served, unseen = split_unseen(script)
     script.cases = served
     clock = RecordedClock(served[0].at)
-    with Platform.open(Settings(store=store), clock=clock) as platform:
+    with Platform.open(Settings(store=store), clock=clock, key=KEY) as platform:
         place = declare(platform, _capability(desk, name), TOLERANCE)
         budget = Budget(round(len(served) * JUDGED_SHARE), active=True, turns=TURNS)
         player = Player(place, clock, script, budget)
         await player.play(lambda done, total: told(f"playing {name}", done, total))
-        truths = [script.right(case, unseen[0].at) for case in unseen]
+        truths = [script.right(case, case.at) for case in unseen]
+        never = Unseen(unseen, truths, [case.group for case in unseen])
         played = turns(place.store, name)
         answers = [await answers_at(place, turn, unseen) for turn in played]
         return Played(
@@ -124,7 +128,7 @@ async def _play(desk: Organization, name: str, store: str, told: Told) -> Played
             cases=len(served),
             judgments=played[-1].judgments,
             curve=tuple(played),
-            steps=tuple(gain_steps(played, answers, truths, [case.group for case in unseen])),
+            steps=tuple(gain_steps(played, answers, never, place.capability.contract.kind)),
             releases=tuple(book.releases(place.store, name)),
             recovery=rule_recovery(place, script, TOLERANCE),
         )

@@ -10,7 +10,8 @@ from msgspec import Struct
 from tokencapital.app.platform import Workplace
 from tokencapital.app.simulated import OrganizationScript
 from tokencapital.core.answer import Answer
-from tokencapital.core.case import Case, Value
+from tokencapital.core.case import Case, ContractKind, Value
+from tokencapital.evaluate.scorers import score
 from tokencapital.promote.releases import load_live
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.ports import FixedRelease, Live, NoSink
@@ -23,6 +24,14 @@ from tokencapital.store.turns import Turn
 
 LEVEL = 0.95
 _AT_ONCE = 256
+
+
+class Unseen(Struct, frozen=True):
+    """Cases that were never served, with their right answers and entity groups."""
+
+    cases: Sequence[Case]
+    truths: Sequence[Value]
+    groups: Sequence[str]
 
 
 class GainStep(Struct, frozen=True, kw_only=True):
@@ -79,13 +88,17 @@ def live_of(place: Workplace, release_id: str | None) -> Live:
 
 
 def gain_steps(
-    played: Sequence[Turn], answers: Sequence[Sequence[Answer]], truths: Sequence[Value], groups: Sequence[str]
+    played: Sequence[Turn], answers: Sequence[Sequence[Answer]], unseen: Unseen, kind: ContractKind
 ) -> list[GainStep]:
-    """One step a turn, from the answers of each turn's release to the same unseen cases."""
+    """One step a turn, from the answers of each turn's release to the same unseen cases.
+
+    An object counts by its share of right fields.
+    """
+    truths, groups = unseen.truths, unseen.groups
     steps: list[GainStep] = []
     before: list[float] | None = None
     for turn, given in zip(played, answers, strict=True):
-        right = [float(answer.value == truth) for answer, truth in zip(given, truths, strict=True)]
+        right = [score(kind, truth, answer.value).share for answer, truth in zip(given, truths, strict=True)]
         share = sum(right) / len(right)
         if before is None:
             steps.append(GainStep(turn=turn.number, judgments=turn.judgments, right=share))

@@ -20,9 +20,9 @@ from tokencapital.core.policy import Decision, Evidence
 from tokencapital.stats.power import PairedDesign, smallest_detectable
 from tokencapital.stats.sequential import betting_sequence, cluster_means
 
-FEWEST_SEALED = 10
+FEWEST_SEALED = 15
 """Below so many sealed entities a change is not looked at: no effect could be shown, and the look would be spent."""
-LOOK_GROWTH = 1.5
+LOOK_GROWTH = 1.25
 """A change that was held is looked at again when there are so many times more sealed entities."""
 
 FALL_ERRORS = 1.645
