@@ -25,6 +25,7 @@ from tokencapital.improve.dataset import gather
 from tokencapital.improve.exemplars import propose_exemplars, tries_exemplars
 from tokencapital.improve.propose import Asked, Candidate, propose
 from tokencapital.meter.meter import Spent
+from tokencapital.models.threads import all_cores_for_algebra
 from tokencapital.promote.decide import Gate, decide, watch
 from tokencapital.serve.generalist import GeneralistAnswer
 from tokencapital.store.cases import count_cases, trajectories_after
@@ -62,7 +63,7 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     with clock.on(Kind.EVALUATE):
         watched = await watch(gate, place.releases.live(place.name), now)
         place.sealed.retire_if_spent(now, by="loop")
-    with clock.on(Kind.TRAIN):
+    with clock.on(Kind.TRAIN), all_cores_for_algebra():
         specialist = learn(place, goal.tolerance)
     with clock.on(Kind.EVALUATE):
         decided = [await decide(gate, one, place.releases.live(place.name), now) for one in specialist]
@@ -110,7 +111,13 @@ async def learn_to_show(place: Workplace, tolerance: float) -> tuple[list[Candid
 
 
 def _asked(place: Workplace, tolerance: float, *, rebuilds: bool = False) -> Asked:
-    return Asked(tolerance=tolerance, seed=place.parts.seed, now=place.now(), rebuilds=rebuilds)
+    return Asked(
+        tolerance=tolerance,
+        seed=place.parts.seed,
+        now=place.now(),
+        rebuilds=rebuilds,
+        embedder=place.parts.embedder,
+    )
 
 
 class Stopwatch:

@@ -21,6 +21,7 @@ from tokencapital.meter.energy import LocalEstimate
 from tokencapital.meter.meter import Meter
 from tokencapital.meter.prices import PriceBook
 from tokencapital.models.base import Embedder, ModelClient
+from tokencapital.models.threads import one_thread_for_algebra
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.promote.releases import LiveReleases, starting_policy
 from tokencapital.record.recorder import Recorder
@@ -83,6 +84,7 @@ class Platform:
     @staticmethod
     def open(settings: Settings, *, clock: Clock | None = None, key: bytes | None = None) -> Platform:
         """The house on the store that the settings name, with its capabilities and goals declared."""
+        one_thread_for_algebra()
         platform = Platform(settings, Store.open(settings.store, key=key), clock or SystemClock())
         for name, declared in settings.capabilities.items():
             platform.declare(declared.capability(name), declared.live_goal(name), declared.mode_by or "settings")

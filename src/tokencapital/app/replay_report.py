@@ -83,16 +83,14 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     promise: Promise | None
     usage: UsageTotal
     failures: int
-    timing: Mapping[str, float]
+    timing: Mapping[str, float] = {}
     efficiency: Mapping[str, EfficiencyFigures | None]
     releases: tuple[Release, ...]
     ledger: Mapping[str, Json]
 
 
-async def report_on(
-    place: Workplace, stream: Sequence[RecordedCase], test: Sequence[RecordedCase], timing: Mapping[str, float]
-) -> ReplayReport:
-    """The report of a replay whose stream has closed."""
+async def report_on(place: Workplace, stream: Sequence[RecordedCase], test: Sequence[RecordedCase]) -> ReplayReport:
+    """The report of a replay whose stream has closed, its timing still to be filled in by whoever held the watch."""
     played = turns(place.store, place.name)
     answers = await _test_answers(place, played, test)
     last = answers.get(played[-1].release) if played else None
@@ -110,7 +108,6 @@ async def report_on(
         promise=promise,
         usage=_usage(place),
         failures=sum(one.failure is not None for one in trajectories_after(place.store, place.name, None)),
-        timing=timing,
         efficiency=_efficiency(statement),
         releases=tuple(book.releases(place.store, place.name)),
         ledger={"balanced": check_balanced(place.store)},

@@ -14,7 +14,7 @@ from tokencapital.core.case import Capability, Case, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.ids import IdSource
 from tokencapital.core.split import unit_hash
-from tokencapital.meter.meter import Meter
+from tokencapital.meter.meter import Meter, Spent
 from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.features import case_text
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
@@ -41,6 +41,15 @@ class Parts(Struct, frozen=True, kw_only=True):
     seed: int = 0
     concurrency: int = 8
     shown: bool = True
+
+
+class _Batch(Struct, frozen=True):
+    """What the cases of a batch share: the policy's hash, and each one's part of this machine's time."""
+
+    moment: Moment
+    policy: str
+    local_s: float
+    spent: Spent
 
 
 class Engine:
@@ -82,8 +91,9 @@ class Engine:
         local = answer_locally(moment, self.memory, cases, vectors, self._explore(live, cases))
         local_s = (perf_counter() - started) / len(cases)
         asked = await self._ask_unsure(moment, cases, vectors, local)
+        batch = _Batch(moment, live.policy.hash, local_s, self._parts.meter.machine(local_s))
         exchanges = [
-            Exchange(case, self._trajectory(moment, case, here, there, local_s))
+            Exchange(case, self._trajectory(batch, case, here, there))
             for case, here, there in zip(cases, local, asked, strict=True)
         ]
         self._parts.sink.record(exchanges)
@@ -121,24 +131,21 @@ class Engine:
         near = self.memory.nearest(vectors, policy.exemplars, upto=upto, now=moment.now)
         return [[int(row) for row in rows if row >= 0] for rows in near.rows]
 
-    def _trajectory(
-        self, moment: Moment, case: Case, here: Local, there: GeneralistAnswer, local_s: float
-    ) -> Trajectory:
-        meter, usage = self._parts.meter, there.usage
-        spent = meter.machine(local_s)
+    def _trajectory(self, batch: _Batch, case: Case, here: Local, there: GeneralistAnswer) -> Trajectory:
+        moment, usage, spent = batch.moment, there.usage, batch.spent
         if there.model is not None:
-            spent += meter.call(there.model, usage, moment.now, there.elapsed_s)
+            spent += self._parts.meter.call(there.model, usage, moment.now, there.elapsed_s)
         return Trajectory(
             id=self._parts.ids.new("trj"),
             case=case.id,
             capability=case.capability,
             at=moment.now,
             answer=to_person(there.answer) if self.capability.mode is Mode.SUGGEST else there.answer,
-            policy=moment.live.policy.hash,
+            policy=batch.policy,
             memory=moment.memory,
             seed=self._parts.seed,
             propensity=here.propensity if self._parts.shown else 0.0,
-            elapsed_s=local_s + there.elapsed_s,
+            elapsed_s=batch.local_s + there.elapsed_s,
             energy=spent.energy,
             usage=usage,
             cost=spent.cost,

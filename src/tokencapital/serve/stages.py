@@ -79,7 +79,7 @@ def _decide(live: Live, evidence: _Evidence, explore: Explore, index: int) -> Lo
                 confidence=known, because=recollection.judgments,
             )
         )  # fmt: skip
-    draft = evidence.near or evidence.draft
+    draft = _standing(evidence.near, evidence.draft)
     if draft is None:
         return Local(Answer(value=None, stage=Stage.PERSON))
     asked = evidence.doubtful or recollection is not None or not evidence.alone
@@ -88,6 +88,12 @@ def _decide(live: Live, evidence: _Evidence, explore: Explore, index: int) -> Lo
     if explore.chosen[index]:
         return Local(to_person(draft), explore.share)
     return Local(draft, 1.0 - explore.share)
+
+
+def _standing(near: Answer | None, draft: Answer | None) -> Answer | None:
+    """The surest of the stages that would answer alone; the specialist's draft where neither would."""
+    alone = [answer for answer in (near, draft) if answer is not None and answer.sure]
+    return surest(*alone) or draft
 
 
 def to_person(draft: Answer) -> Answer:

@@ -120,7 +120,7 @@ def test_ids_and_keys_are_unique_and_employees_write_several_times() -> None:
     assert set(DESK.facts) == {case.id for case in DESK.cases}
     per_employee = Counter(case.group for case in of(TRIAGE))
     assert 100 <= len(per_employee) <= 400
-    assert sum(count > 1 for count in per_employee.values()) > 0.8 * len(per_employee)
+    assert sum(count > 1 for count in per_employee.values()) > 0.7 * len(per_employee)
 
 
 def test_experts_disagree_where_a_message_is_ambiguous() -> None:
