@@ -32,8 +32,8 @@ class HeldOut(Struct, frozen=True):
 
 
 def held_out_uniform(dataset: Dataset, predictions: Sequence[Prediction]) -> HeldOut:
-    """The uniform draws among the dataset's cases with what was predicted for them out of fold."""
-    rows = np.flatnonzero(dataset.uniform).tolist()
+    """The calibration cases of the dataset with what was predicted for them out of fold."""
+    rows = np.flatnonzero(dataset.calibration).tolist()
     return HeldOut(
         np.array([predictions[row].score for row in rows], np.float64),
         np.array([predictions[row].value == dataset.judged[row].judgment.answer for row in rows], np.bool_),

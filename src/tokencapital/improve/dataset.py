@@ -9,7 +9,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tokencapital.core.judgment import DrawKind, JudgedCase
+from tokencapital.core.split import unit_hash
 from tokencapital.store.memory import Memory, Vectors
+
+PLENTY = 1_000
+"""Uniform draws from which on some of them are left to choose settings by."""
+CHOOSING_SHARE = 0.2
 
 
 class Dataset(Struct, frozen=True):
@@ -31,6 +36,18 @@ class Dataset(Struct, frozen=True):
     def groups(self) -> list[str]:
         """The entity group of each case, (n,)."""
         return [one.case.group for one in self.judged]
+
+    @property
+    def calibration(self) -> NDArray[np.bool_]:
+        """The uniform draws (n,) that thresholds and confidences are set by, and nothing is chosen by.
+
+        Where there are plenty, a fifth of the entities, by hash, is left to choose settings by.
+        """
+        if self.uniform.sum() < PLENTY:
+            return self.uniform
+        chooses = {group: unit_hash(b"", "choose", group) < CHOOSING_SHARE for group in set(self.groups)}
+        chosen = np.array([chooses[group] for group in self.groups], bool)
+        return np.asarray(self.uniform & ~chosen, bool)
 
     @property
     def lineage(self) -> tuple[int, ...]:

@@ -27,6 +27,8 @@ from tokencapital.store.releases import Artifact
 
 FEWEST_JUDGMENTS = 10
 """Below so many judgments nothing is fitted."""
+REFRESH_GROWTH = 0.15
+"""New judgments, as a share of those that the live policy has learned from, that make a refresh worth its time."""
 THRESHOLD_RECIPE = "learn-then-test/1"
 MEMORY_RECIPE = "nearest/1"
 
@@ -63,9 +65,9 @@ class Candidate(Struct, frozen=True, kw_only=True):
 def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
     """The live policy with its specialist, thresholds and memory brought up to the dataset.
 
-    None where there are too few judgments, or none that the live policy has not learned from.
+    None where there are too few judgments, or too few that the live policy has not learned from.
     """
-    if len(dataset) < FEWEST_JUDGMENTS or not _anything_new(dataset, live):
+    if len(dataset) < FEWEST_JUDGMENTS or not _pays(dataset, live, asked):
         return None
     fit = _fit(dataset, live.policy.contract.kind, asked)
     held_out = held_out_uniform(dataset, fit.held_out)
@@ -103,8 +105,15 @@ def _kind_of(recipe: str) -> str:
     return recipe.partition("/")[0]
 
 
-def _anything_new(dataset: Dataset, live: Live) -> bool:
-    return live.policy.specialist is None or dataset.sequence > live.policy.memory
+def _pays(dataset: Dataset, live: Live, asked: Asked) -> bool:
+    """Whether a fit is worth its time: nothing was fitted yet, something lapsed, or judgments grew by REFRESH_GROWTH.
+
+    So the time of all fits together stays within a few times that of the last.
+    """
+    if live.policy.specialist is None or asked.rebuilds:
+        return True
+    known = sum(sequence <= live.policy.memory for sequence in dataset.lineage)
+    return len(dataset) - known >= max(1.0, REFRESH_GROWTH * known)
 
 
 def _fit(dataset: Dataset, kind: ContractKind, asked: Asked) -> Fit:
@@ -112,11 +121,11 @@ def _fit(dataset: Dataset, kind: ContractKind, asked: Asked) -> Fit:
         case ContractKind.FIELDS:
             return fit_fields_specialist(dataset.judged, dataset.vectors, seed=asked.seed)
         case ContractKind.TEXT:
-            lessons = Lessons(with_canned_replies(dataset.judged), dataset.vectors, dataset.uniform)
+            lessons = Lessons(with_canned_replies(dataset.judged), dataset.vectors, dataset.calibration)
             fit = fit_label_specialist(lessons, seed=asked.seed)
             return Fit(fit.specialist, tuple(as_reply(prediction) for prediction in fit.held_out))
         case _:
-            lessons = Lessons(dataset.judged, dataset.vectors, dataset.uniform, _names(dataset, asked.embedder))
+            lessons = Lessons(dataset.judged, dataset.vectors, dataset.calibration, _names(dataset, asked.embedder))
             return fit_label_specialist(lessons, seed=asked.seed)
 
 
@@ -132,7 +141,7 @@ def _with_fields(rule: StageRule, dataset: Dataset, predictions: Sequence[Predic
     """The rule with what the score of a single field is worth, from the uniform draws."""
     scores: list[float] = []
     right: list[bool] = []
-    for row in np.flatnonzero(dataset.uniform).tolist():
+    for row in np.flatnonzero(dataset.calibration).tolist():
         prediction, answer = predictions[row], dataset.judged[row].judgment.answer
         if prediction.fields is None or not isinstance(prediction.value, dict) or not isinstance(answer, dict):
             continue

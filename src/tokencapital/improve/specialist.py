@@ -30,7 +30,7 @@ they do not. The first one stands where there is too little to choose by."""
 FEWEST_TO_CHOOSE_BY = 100
 
 
-MOST_JUDGMENTS = 12_000
+MOST_JUDGMENTS = 16_500
 """Beyond so many, whole groups are drawn to learn from: the fit takes n^2 memory and n^3 time."""
 MOST_LANDMARKS = 2_500
 """Up to so many examples the embedding's kernel is radial, which answers best: a prediction takes time with each."""

@@ -13,7 +13,7 @@ from tokencapital.core.judgment import DrawKind, JudgedCase
 from tokencapital.core.policy import Lane, Policy
 from tokencapital.improve.calibrate import HeldOut, held_out_uniform, stage_rule
 from tokencapital.improve.dataset import Dataset, gather
-from tokencapital.improve.propose import FEWEST_JUDGMENTS, Asked, propose
+from tokencapital.improve.propose import FEWEST_JUDGMENTS, REFRESH_GROWTH, Asked, propose
 from tokencapital.improve.recall import nearest_elsewhere
 from tokencapital.models.specialist import Prediction
 from tokencapital.serve.ports import Live
@@ -135,7 +135,12 @@ def test_the_first_proposal_is_a_change_and_the_next_a_refresh_of_the_same_recip
     assert first.held_out is not None and first.held_out.accuracy == 1.0
     live = Live(first.policy, "rel_1", first.specialist)
     assert propose(gather(memory, desk.now), live, asked(desk)) is None
-    desk.told("reset my password at once", "login")
+    few = int(REFRESH_GROWTH * first.judgments) - 1
+    for number in range(few):
+        desk.told(f"reset my password at once, number {number}", "login")
+    memory.refresh()
+    assert propose(gather(memory, desk.now), live, asked(desk)) is None
+    desk.told("reset my password now", "login")
     memory.refresh()
     second = propose(gather(memory, desk.now), live, asked(desk))
     assert second is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tokencapital.core.policy import Decision, Evidence
 from tokencapital.promote.gate import (
     FEWEST_SEALED,
+    LOOK_GROWTH,
     Estimate,
     compare,
     decide_change,
@@ -130,7 +131,7 @@ def test_the_next_look_at_a_change_waits_until_it_can_see_more() -> None:
     looked = [FEWEST_SEALED]
     for _ in range(4):
         looked.append(entities_wanted([Evidence(n=n) for n in looked]))
-    assert all(later >= 1.5 * earlier for earlier, later in pairwise(looked))
+    assert all(later >= LOOK_GROWTH * earlier for earlier, later in pairwise(looked))
     # Nothing smaller could show even the largest effect at the first level.
     groups = [str(n) for n in range(FEWEST_SEALED)]
     best = compare([1.0] * FEWEST_SEALED, [0.0] * FEWEST_SEALED, groups, look_alpha(0.05, 1))
