@@ -16,7 +16,7 @@ from tokencapital.store.sealed import Look
 ALPHA = 0.05
 """What all comparisons on one batch may spend together."""
 BATCH = 75
-"""Cases of a sealed batch."""
+"""Entities of a sealed batch."""
 
 
 def judgments_of_sealed(store: Store, case_id: str) -> list[Judgment]:
@@ -33,7 +33,7 @@ class OpenBatch(Struct, frozen=True):
 
 
 class SealedCases:
-    """The sealed cases of one capability, in batches of `size`."""
+    """The sealed cases of one capability, in batches of `size` entities."""
 
     def __init__(self, store: Store, capability: str, size: int = BATCH) -> None:
         self._store = store
@@ -74,7 +74,7 @@ class SealedCases:
         return sealed.looks(self._store, batch.id)
 
     def retire_if_spent(self, now: datetime, by: str) -> bool:
-        """Whether the batch left `sealed`: it was looked at, is full, and as many cases wait behind it.
+        """Whether the batch left `sealed`: it was looked at, is full, and as many entities wait behind it.
 
         What was judged in it teaches from then on, and later candidates are judged on later batches.
         """

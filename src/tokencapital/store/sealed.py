@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select
 
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment
@@ -30,22 +31,25 @@ from tokencapital.store.schema import (
     work_case,
 )
 
-_ALL = 1_000_000
-
 
 class SealedBatch(Struct, frozen=True, kw_only=True):
-    """Sealed cases that comparisons share. `cases` are those whose group is still sealed, in order."""
+    """Sealed cases that comparisons share. `cases` are those whose group is still sealed, in order.
+
+    They are of `groups` entities; no further entity joins when there are `size`, but the later cases of
+    those that are in it do.
+    """
 
     id: str
     capability: str
     ordinal: int
     size: int
-    cases: tuple[str, ...]
+    cases: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
 
     @property
     def full(self) -> bool:
-        """Whether no further case may join."""
-        return len(self.cases) >= self.size
+        """Whether no further entity may join."""
+        return len(self.groups) >= self.size
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -95,16 +99,16 @@ def judgments_of(store: Store, case_id: str) -> list[Judgment]:
 
 
 def current_batch(store: Store, capability: str, size: int) -> SealedBatch:
-    """The batch in use, filled up with what was judged since; a new one of `size` cases after a retirement."""
+    """The batch in use, filled up with what was judged since; a new one of `size` entities after a retirement."""
     with store.begin() as connection:
         next_numbers(connection, "memory", 0)
         batch = _newest(connection, capability)
         if batch is None or _is_retired(connection, batch.id):
             batch = _open(store, connection, capability, 1 if batch is None else batch.ordinal + 1, size)
-        waiting = _waiting(connection, capability, batch.size - len(batch.cases))
-        rows = [{"case_id": case_id, "batch": batch.id, "sequence": sequence} for case_id, sequence in waiting]
+        joining = _joining(batch, _waiting(connection, capability))
+        rows = [{"case_id": one.case_id, "batch": batch.id, "sequence": one.sequence} for one in joining]
         store.add_new(connection, sealed_member, rows)
-        return msgspec.structs.replace(batch, cases=_members(connection, batch.id))
+        return _with_members(connection, batch)
 
 
 def record_look(store: Store, look: Look) -> None:
@@ -131,9 +135,9 @@ def looks(store: Store, batch: str) -> list[Look]:
 
 
 def count_waiting(store: Store, capability: str) -> int:
-    """How many judged sealed cases are in no batch yet."""
+    """How many sealed entities have judged cases that are in no batch yet."""
     with store.read() as connection:
-        return len(_waiting(connection, capability, _ALL))
+        return len({one.entity_group for one in _waiting(connection, capability)})
 
 
 def retire_batch(store: Store, batch: str, *, at: datetime, by: str) -> None:
@@ -170,17 +174,12 @@ def _newest(connection: Connection, capability: str) -> SealedBatch | None:
     row = connection.execute(query.order_by(sealed_batch.c.ordinal.desc()).limit(1)).first()
     if row is None:
         return None
-    return SealedBatch(
-        id=row.id,
-        capability=row.capability,
-        ordinal=row.ordinal,
-        size=row.size,
-        cases=_members(connection, row.id),
-    )
+    batch = SealedBatch(id=row.id, capability=row.capability, ordinal=row.ordinal, size=row.size)
+    return _with_members(connection, batch)
 
 
 def _open(store: Store, connection: Connection, capability: str, ordinal: int, size: int) -> SealedBatch:
-    batch = SealedBatch(id=f"{capability}/{ordinal}", capability=capability, ordinal=ordinal, size=size, cases=())
+    batch = SealedBatch(id=f"{capability}/{ordinal}", capability=capability, ordinal=ordinal, size=size)
     row = {"id": batch.id, "capability": capability, "ordinal": ordinal, "size": size}
     store.add_new(connection, sealed_batch, [row])
     return batch
@@ -191,14 +190,27 @@ def _is_retired(connection: Connection, batch: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _members(connection: Connection, batch: str) -> tuple[str, ...]:
+def _with_members(connection: Connection, batch: SealedBatch) -> SealedBatch:
     query = (
-        select(sealed_member.c.case_id)
+        select(sealed_member.c.case_id, work_case.c.entity_group)
         .join_from(sealed_member, work_case, sealed_member.c.case_id == work_case.c.id)
-        .where(sealed_member.c.batch == batch, _is_sealed())
+        .where(sealed_member.c.batch == batch.id, _is_sealed())
         .order_by(sealed_member.c.sequence)
     )
-    return tuple(connection.execute(query).scalars())
+    rows = list(connection.execute(query))
+    return msgspec.structs.replace(
+        batch, cases=tuple(row.case_id for row in rows), groups=frozenset(row.entity_group for row in rows)
+    )
+
+
+def _joining(batch: SealedBatch, waiting: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Those of the waiting cases, in order, whose entity is in the batch or still finds room in it."""
+    inside, joining = set(batch.groups), []
+    for one in waiting:
+        if one.entity_group in inside or len(inside) < batch.size:
+            inside.add(one.entity_group)
+            joining.append(one)
+    return joining
 
 
 def _groups(connection: Connection, batch: str) -> Sequence[str]:
@@ -211,16 +223,18 @@ def _groups(connection: Connection, batch: str) -> Sequence[str]:
     return connection.execute(query).scalars().all()
 
 
-def _waiting(connection: Connection, capability: str, limit: int) -> list[tuple[str, int]]:
-    """Sealed cases with a uniformly drawn judgment that stands and that are in no batch, by its arrival."""
-    first = func.min(judgment.c.sequence)
+def _waiting(connection: Connection, capability: str) -> list[Row[Any]]:
+    """Sealed cases with a uniformly drawn judgment that stands and that are in no batch, by its arrival.
+
+    Each row has the case's id, its entity group and the first `sequence`.
+    """
+    first = func.min(judgment.c.sequence).label("sequence")
     query = (
-        select(judgment.c.case_id, first)
+        select(judgment.c.case_id, work_case.c.entity_group, first)
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
         .where(judgment.c.capability == capability, judgment.c.drawn == DrawKind.UNIFORM.value)
         .where(judgment.c.case_id.not_in(select(sealed_member.c.case_id)), stands(), _is_sealed())
-        .group_by(judgment.c.case_id)
+        .group_by(judgment.c.case_id, work_case.c.entity_group)
         .order_by(first)
-        .limit(max(limit, 0))
     )
-    return [(case_id, sequence) for case_id, sequence in connection.execute(query)]
+    return list(connection.execute(query))
