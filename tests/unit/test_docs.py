@@ -105,7 +105,7 @@ def test_each_command_has_an_example() -> None:
         ("docs/how-to/replay.md", f"turns {TURNS} times"),
         ("docs/decisions/0001-kernel-ridge-specialist.md", f"beyond {MOST_JUDGMENTS:,} judgments"),
         ("docs/decisions/0001-kernel-ridge-specialist.md", f"beyond {MOST_LANDMARKS:,} examples"),
-        ("docs/decisions/0003-sealed-batches.md", f"batches of {BATCH},"),
+        ("docs/decisions/0003-sealed-batches.md", f"batches of {BATCH} entities,"),
         ("docs/decisions/0003-sealed-batches.md", f"fewer than {FEWEST_SEALED} entities"),
         ("docs/decisions/0003-sealed-batches.md", f"{LOOK_GROWTH} times as many"),
         ("docs/decisions/0006-explore-share.md", f"`explore`, {EXPLORE} by default"),
