@@ -50,6 +50,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
     `artifact` is what was trained (None: nothing new), `held_out` its answers on the uniform draws, out
     of fold; they estimate what it will do on cases like those. `groups` are the entities that it was
     built from, `rebuilds` says that the live policy rests on judgments that have lapsed since.
+    `beside_live` has its held-out answers and the live specialist's on the uniform draws that came after
+    the live policy, which neither learned from; None: there are none.
     """
 
     policy: Policy
@@ -60,6 +62,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     groups: frozenset[str]
     judgments: int
     rebuilds: bool
+    beside_live: tuple[HeldOut, HeldOut] | None = None
 
 
 def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
@@ -91,7 +94,20 @@ def propose(dataset: Dataset, live: Live, asked: Asked) -> Candidate | None:
         groups=frozenset(dataset.groups),
         judgments=len(dataset),
         rebuilds=asked.rebuilds,
+        beside_live=_beside_live(dataset, fit.held_out, live),
     )
+
+
+def _beside_live(dataset: Dataset, held_out: Sequence[Prediction], live: Live) -> tuple[HeldOut, HeldOut] | None:
+    since = np.array([one.judgment.sequence > live.policy.memory for one in dataset.judged], bool)
+    rows = np.flatnonzero(dataset.calibration & since)
+    if live.specialist is None or not len(rows):
+        return None
+    newer = dataset.subset(rows)
+    theirs = live.specialist.predict([one.case for one in newer.judged], newer.vectors)
+    if live.policy.contract.kind is ContractKind.TEXT:
+        theirs = [as_reply(prediction) for prediction in theirs]
+    return held_out_uniform(newer, [held_out[row] for row in rows.tolist()]), held_out_uniform(newer, theirs)
 
 
 def _recipes(live: Sequence[str], specialist: str) -> tuple[str, ...]:

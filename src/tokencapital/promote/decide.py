@@ -136,9 +136,21 @@ def _trial_of(candidate: Candidate) -> Trial:
 def _verdict(store: Store, candidate: Candidate, live: Live, comparison: Comparison) -> Verdict:
     if candidate.lane is Lane.CHANGE:
         return decide_change(comparison.evidence)
-    ours = _estimate(_held_out_details(candidate))
-    theirs = Estimate(None, 0) if candidate.rebuilds else _estimate(_held_out_of_live(store, live))
-    return decide_refresh(comparison.evidence, ours, theirs)
+    return decide_refresh(comparison.evidence, *_out_of_fold(store, candidate, live))
+
+
+def _out_of_fold(store: Store, candidate: Candidate, live: Live) -> tuple[Estimate, Estimate]:
+    """What the candidate and the live policy are worth out of fold, on the same cases where there are any.
+
+    On the draws since the live policy both are measured fresh, so that a stream that grows harder fells
+    neither. A policy that rests on lapsed judgments has to be rebuilt, and its old worth binds nobody.
+    """
+    if candidate.rebuilds:
+        return _estimate(_held_out_details(candidate)), Estimate(None, 0)
+    if candidate.beside_live is None:
+        return _estimate(_held_out_details(candidate)), _estimate(_held_out_of_live(store, live))
+    ours, theirs = candidate.beside_live
+    return Estimate(ours.accuracy, len(ours.right)), Estimate(theirs.accuracy, len(theirs.right))
 
 
 def _estimate(details: Mapping[str, Json] | None) -> Estimate:

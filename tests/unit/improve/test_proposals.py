@@ -167,3 +167,22 @@ def test_whatever_else_a_policy_has_learned_stays(desk: Any) -> None:
     assert made is not None
     assert (made.policy.lessons, made.policy.exemplars) == (("Be kind.",), 4)
     assert "exemplars/1" in made.policy.recipes
+
+
+def test_a_refresh_is_held_beside_the_live_specialist_on_what_neither_learned(desk: Any) -> None:
+    teach(desk, 20)
+    memory = desk.memory()
+    memory.refresh()
+    first = propose(gather(memory, desk.now), START, asked(desk))
+    assert first is not None and first.beside_live is None
+    live = Live(first.policy, "rel_1", first.specialist)
+    for number in range(12):
+        desk.told(f"a new kind of request {number}", "novelty")
+    memory.refresh()
+    dataset = gather(memory, desk.now)
+    second = propose(dataset, live, asked(desk))
+    assert second is not None and second.beside_live is not None
+    ours, theirs = second.beside_live
+    since = int((dataset.uniform & np.array([row >= 60 for row in range(len(dataset))])).sum())
+    assert len(ours.right) == len(theirs.right) == since
+    assert theirs.accuracy == 0.0
