@@ -18,17 +18,21 @@ from tokencapital.store.database import Store
 
 
 class LiveReleases:
-    """The engine's reader of releases: looks up the newest each time, loads a policy once."""
+    """The engine's reader of releases: sees each time whether one was made, loads a policy once."""
 
     def __init__(self, store: Store, starting: dict[str, Policy]) -> None:
         self._store = store
         self._starting = starting
         self._loaded: dict[str, Live] = {}
+        self._seen: dict[str, int] = {}
 
     def live(self, capability: str) -> Live:
         """The policy that answers now: that of the newest promoted release, or the starting one before."""
+        made, known = book.decisions_made(self._store), self._loaded.get(capability)
+        if known is not None and self._seen[capability] == made:
+            return known
+        self._seen[capability] = made
         release = book.live_release(self._store, capability)
-        known = self._loaded.get(capability)
         if known is None or known.release != (release.id if release else None):
             known = load_live(self._store, release) if release else self.starting(capability)
             self._loaded[capability] = known

@@ -13,6 +13,7 @@ from tokencapital.core.answer import Exchange, Trajectory
 from tokencapital.core.case import Capability, Case, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.ids import IdSource
+from tokencapital.core.policy import Policy
 from tokencapital.core.split import unit_hash
 from tokencapital.meter.meter import Meter, Spent
 from tokencapital.models.base import Embedder, ModelClient
@@ -62,6 +63,7 @@ class Engine:
         self.capability = capability
         self.memory = memory or Memory(parts.store, capability.name, self.encode)
         self._parts = parts
+        self._hashed: tuple[Policy, str] | None = None
         self.generalist = (
             GeneralistStage(parts.generalist, seed=parts.seed, concurrency=parts.concurrency)
             if parts.generalist
@@ -91,7 +93,7 @@ class Engine:
         local = answer_locally(moment, self.memory, cases, vectors, self._explore(live, cases))
         local_s = (perf_counter() - started) / len(cases)
         asked = await self._ask_unsure(moment, cases, vectors, local)
-        batch = _Batch(moment, live.policy.hash, local_s, self._parts.meter.machine(local_s))
+        batch = _Batch(moment, self._hash_of(live.policy), local_s, self._parts.meter.machine(local_s))
         exchanges = [
             Exchange(case, self._trajectory(batch, case, here, there))
             for case, here, there in zip(cases, local, asked, strict=True)
@@ -99,8 +101,14 @@ class Engine:
         self._parts.sink.record(exchanges)
         return exchanges
 
+    def _hash_of(self, policy: Policy) -> str:
+        """The policy's hash, computed once while the policy stays the same."""
+        if self._hashed is None or self._hashed[0] is not policy:
+            self._hashed = (policy, policy.hash)
+        return self._hashed[1]
+
     def _explore(self, live: Live, cases: Sequence[Case]) -> Explore:
-        share, key, policy = live.policy.explore, self._parts.store.key, live.policy.hash
+        share, key, policy = live.policy.explore, self._parts.store.key, self._hash_of(live.policy)
         chosen = [unit_hash(key, "explore", policy, case.group) < share for case in cases]
         return Explore(np.array(chosen, bool), share)
 
