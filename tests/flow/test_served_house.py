@@ -60,13 +60,13 @@ def judge_all(house: Platform) -> int:
 
 def test_served_cases_are_asked_about_learned_from_and_answered(house: Platform) -> None:
     place = house.workplace(NAME)
-    send(house, 240)
+    send(house, 600)
     drawn = all_draws(house.store, NAME)
     splits = split_of_cases(house.store, [one.case for one in drawn])
     assert {one.kind for one in drawn} == {DrawKind.UNIFORM}
     assert {splits[one.case] for one in drawn} == {Split.SEALED, Split.TRAIN}
 
-    assert judge_all(house) == 120
+    assert judge_all(house) == 300
     kinds = {one.kind for one in all_draws(house.store, NAME)}
     assert kinds == {DrawKind.UNIFORM, DrawKind.ACTIVE}
 
