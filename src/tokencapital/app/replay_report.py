@@ -11,7 +11,7 @@ from tokencapital.account.statements import Statement, check_balanced, draw_up
 from tokencapital.app.platform import Workplace
 from tokencapital.app.played import answers_at
 from tokencapital.app.scorecard import Promise, Scorecard, realized_promise, score_answers
-from tokencapital.core.answer import Answer
+from tokencapital.core.answer import Answer, Trajectory
 from tokencapital.core.case import Json
 from tokencapital.core.judgment import DrawKind
 from tokencapital.core.policy import Release
@@ -91,12 +91,12 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 
 async def report_on(place: Workplace, stream: Sequence[RecordedCase], test: Sequence[RecordedCase]) -> ReplayReport:
     """The report of a replay whose stream has closed, its timing still to be filled in by whoever held the watch."""
-    played = turns(place.store, place.name)
+    played, done = turns(place.store, place.name), trajectories_after(place.store, place.name, None)
     answers = await _test_answers(place, played, test)
     last = answers.get(played[-1].release) if played else None
     kind = place.capability.contract.kind
     card = score_answers(kind, test, last) if last is not None and test else None
-    statement = draw_up(transactions(place.store, place.name), _accepted_share(place, stream))
+    statement = draw_up(transactions(place.store, place.name), _accepted_share(done, stream))
     promise = None
     if place.goal is not None and last is not None:
         promise = realized_promise(place.goal.tolerance, kind, test, last)
@@ -106,7 +106,7 @@ async def report_on(place: Workplace, stream: Sequence[RecordedCase], test: Sequ
         curve=tuple(_point(turn, place, test, answers) for turn in played),
         test=card,
         promise=promise,
-        usage=_usage(place),
+        usage=_usage(done),
         failures=sum(one.failure is not None for one in trajectories_after(place.store, place.name, None)),
         efficiency=_efficiency(statement),
         releases=tuple(book.releases(place.store, place.name)),
@@ -146,14 +146,12 @@ def _judgment_counts(place: Workplace, stream: Sequence[RecordedCase]) -> Judgme
     return JudgmentCounts(total=len(draws), sealed=sealed, uniform=len(draws) - sealed - active, active=active)
 
 
-def _accepted_share(place: Workplace, stream: Sequence[RecordedCase]) -> float | None:
+def _accepted_share(done: Sequence[Trajectory], stream: Sequence[RecordedCase]) -> float | None:
     truth = {one.id: one.answer for one in stream}
-    done = trajectories_after(place.store, place.name, None)
     return sum(one.answer.value == truth[one.case] for one in done) / len(done) if done else None
 
 
-def _usage(place: Workplace) -> UsageTotal:
-    done = trajectories_after(place.store, place.name, None)
+def _usage(done: Sequence[Trajectory]) -> UsageTotal:
     costs = [one.cost for one in done]
     joules = [one.energy.joules for one in done]
     grades = {one.energy.grade for one in done}

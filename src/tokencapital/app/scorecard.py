@@ -107,7 +107,9 @@ def _field_recall(scores: Sequence[Score]) -> float | None:
 
 
 def _no_fitting_reply(recorded: Sequence[RecordedCase], answers: Sequence[Answer]) -> Auc | None:
-    """How well a low confidence tells the cases for which a person wrote a reply of their own."""
+    """How well a low confidence tells the cases for which a person wrote a reply of their own; None: none is known."""
+    if all(answer.confidence is None for answer in answers):
+        return None
     doubt = [1.0 - (answer.confidence or 0.0) for answer in answers]
     return auc(doubt, [is_written(one) for one in recorded], LEVEL)
 

@@ -117,9 +117,12 @@ def _text(content: Json) -> str:
     return "\n".join(str(text) for text in texts)
 
 
-def _usage(done: Trajectory) -> dict[str, Any]:
-    read = (done.usage.input or 0) + done.usage.cache_read + done.usage.cache_write
-    written = done.usage.output or 0
+def _usage(done: Trajectory) -> dict[str, Any] | None:
+    """Tokens as OpenAI counts them; None where a provider did not say."""
+    if done.usage.input is None or done.usage.output is None:
+        return None
+    read = done.usage.input + done.usage.cache_read + done.usage.cache_write
+    written = done.usage.output
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
