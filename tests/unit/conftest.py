@@ -23,8 +23,8 @@ from tokencapital.meter.energy import LocalEstimate
 from tokencapital.meter.meter import Meter
 from tokencapital.meter.prices import PriceBook
 from tokencapital.models.base import ModelClient
-from tokencapital.models.features import case_text
 from tokencapital.models.specialist import Prediction
+from tokencapital.models.tokens import case_text
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.record.recorder import Recorder
 from tokencapital.serve.engine import Engine, Parts

@@ -49,8 +49,11 @@ class TurnReport(Struct, frozen=True):
     usage: Usage = Usage()
 
 
-async def turn(place: Workplace, number: int) -> TurnReport:
-    """Turn `number` of a capability's loop. Done again after a crash, it books nothing twice."""
+async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> TurnReport:
+    """Turn `number` of a capability's loop. Done again after a crash, it books nothing twice.
+
+    Without `least_growth` as a share of new judgments it leaves the specialist as it is.
+    """
     goal, now = place.goal, place.now()
     if goal is None or not goal.is_live(now):
         return TurnReport(idle="no live goal is declared")
@@ -64,7 +67,7 @@ async def turn(place: Workplace, number: int) -> TurnReport:
         watched = await watch(gate, place.releases.live(place.name), now)
         place.sealed.retire_if_spent(now, by="loop")
     with clock.on(Kind.TRAIN), all_cores_for_algebra():
-        specialist = learn(place, goal.tolerance)
+        specialist = learn(place, goal.tolerance, least_growth)
     with clock.on(Kind.EVALUATE):
         decided = [await decide(gate, one, place.releases.live(place.name), now) for one in specialist]
     with clock.on(Kind.TRAIN):
@@ -84,13 +87,15 @@ async def turn(place: Workplace, number: int) -> TurnReport:
     return report
 
 
-def learn(place: Workplace, tolerance: float) -> list[Candidate]:
-    """The policy that all judgments which hold now make; empty: nothing new was said."""
+def learn(place: Workplace, tolerance: float, least_growth: float = 0.0) -> list[Candidate]:
+    """The policy that all judgments which hold now make; empty: too little new was said."""
     now, live, memory = place.now(), place.releases.live(place.name), place.engine.memory
     memory.refresh()
     digest = live.policy.specialist
     rebuilds = digest is not None and memory.any_lapsed(lineage_of(place.store, digest), now)
-    candidate = propose(gather(memory, now), live, _asked(place, tolerance, rebuilds=rebuilds))
+    candidate = propose(
+        gather(memory, now), live, _asked(place, tolerance, rebuilds=rebuilds, least_growth=least_growth)
+    )
     return [candidate] if candidate else []
 
 
@@ -110,12 +115,13 @@ async def learn_to_show(place: Workplace, tolerance: float) -> tuple[list[Candid
     return [candidate] if candidate else [], answers
 
 
-def _asked(place: Workplace, tolerance: float, *, rebuilds: bool = False) -> Asked:
+def _asked(place: Workplace, tolerance: float, *, rebuilds: bool = False, least_growth: float = 0.0) -> Asked:
     return Asked(
         tolerance=tolerance,
         seed=place.parts.seed,
         now=place.now(),
         rebuilds=rebuilds,
+        least_growth=least_growth,
         embedder=place.parts.embedder,
     )
 

@@ -24,6 +24,7 @@ from tokencapital.core.case import Case
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.judgment import Draw, Judgment, Outcome
 from tokencapital.core.split import Split
+from tokencapital.improve.propose import REFRESH_GROWTH
 from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.store.cases import count_cases, recent_trajectories, trajectories_of_case
 from tokencapital.store.draws import all_draws, append_draws, drawn_cases
@@ -167,7 +168,8 @@ class Player:
         started = perf_counter()
         if self._budget.active:
             self._ask_active(number, arrived)
-        report = await turn(self._place, number)
+        last = arrived == len(self._script.cases)
+        report = await turn(self._place, number, least_growth=0.0 if last else REFRESH_GROWTH)
         self.timing.learn_s += perf_counter() - started
         spent = self.timing.since(self._told)
         self._told = Timing(self.timing.serve_s, self.timing.learn_s)

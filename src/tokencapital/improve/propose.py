@@ -17,9 +17,9 @@ from tokencapital.improve.extraction import fit_fields_specialist
 from tokencapital.improve.recall import nearest_elsewhere
 from tokencapital.improve.specialist import Fit, Lessons, fit_label_specialist
 from tokencapital.models.base import Embedder
-from tokencapital.models.features import label_text
 from tokencapital.models.replies import as_reply, with_canned_replies
 from tokencapital.models.specialist import Prediction, Specialist
+from tokencapital.models.tokens import label_text
 from tokencapital.serve.ports import Live
 from tokencapital.stats.calibration import fit_calibration
 from tokencapital.store.memory import Vectors
@@ -28,19 +28,21 @@ from tokencapital.store.releases import Artifact
 FEWEST_JUDGMENTS = 10
 """Below so many judgments nothing is fitted."""
 REFRESH_GROWTH = 0.15
-"""New judgments, as a share of those that the live policy has learned from, that make a refresh worth its time."""
+"""Growth that a turn which others follow may wait for: so all fits together take a few times as long as the last."""
 THRESHOLD_RECIPE = "learn-then-test/1"
 MEMORY_RECIPE = "nearest/1"
 
 
 class Asked(Struct, frozen=True, kw_only=True):
     """What a proposal has to heed: the goal's tolerance, the seed, the time, and whether the live policy
-    rests on judgments that have lapsed. `embedder` reads the labels' names; None: they teach nothing."""
+    rests on judgments that have lapsed. `least_growth` are the new judgments that it takes, as a share of
+    those that the live policy has learned from. `embedder` reads the labels' names; None: they teach nothing."""
 
     tolerance: float
     seed: int
     now: datetime
     rebuilds: bool
+    least_growth: float = 0.0
     embedder: Embedder | None = None
 
 
@@ -122,14 +124,11 @@ def _kind_of(recipe: str) -> str:
 
 
 def _pays(dataset: Dataset, live: Live, asked: Asked) -> bool:
-    """Whether a fit is worth its time: nothing was fitted yet, something lapsed, or judgments grew by REFRESH_GROWTH.
-
-    So the time of all fits together stays within a few times that of the last.
-    """
+    """Whether a fit is worth its time: nothing was fitted yet, something lapsed, or judgments grew enough."""
     if live.policy.specialist is None or asked.rebuilds:
         return True
     known = sum(sequence <= live.policy.memory for sequence in dataset.lineage)
-    return len(dataset) - known >= max(1.0, REFRESH_GROWTH * known)
+    return len(dataset) - known >= max(1.0, asked.least_growth * known)
 
 
 def _fit(dataset: Dataset, kind: ContractKind, asked: Asked) -> Fit:

@@ -15,14 +15,15 @@ from tokencapital.core.errors import EvaluationError
 from tokencapital.core.judgment import JudgedCase
 from tokencapital.improve.ridge import Examples, Setting, Solution, solve
 from tokencapital.models.arrays import FloatArray
-from tokencapital.models.features import FeatureSpace, label_text, learn_space
+from tokencapital.models.features import FeatureSpace, learn_space
 from tokencapital.models.specialist import LabelSpecialist, Prediction, Specialist, predictions_of
+from tokencapital.models.tokens import label_text
 
-RECIPE = "label-kernel-ridge/2"
+RECIPE = "label-kernel-ridge/3"
 SETTINGS = (
     Setting(gamma=1.0, share=0.15, ridge=0.05),
     Setting(gamma=1.0, share=0.45, ridge=0.05),
-    Setting(gamma=2.0, share=0.6, ridge=0.15),
+    Setting(gamma=2.0, share=0.8, ridge=0.2),
     Setting(gamma=2.0, share=1.0, ridge=0.6),
 )
 """From work where meaning decides and people agree, to work where the state of a conversation does and

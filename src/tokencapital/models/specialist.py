@@ -2,7 +2,7 @@
 
 The label specialist is a kernel machine in two parts: a function of the embedding, which sees meaning,
 plus weights on sparse n-grams, which see wording and the state of the conversation. For a case with
-vector v and sparse row x its scores are meaning(v) + x W, one column per label.
+vector v and sparse row x its scores are meaning(v) + x W + b, one column per label.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tokencapital.core.errors import InputError
 from tokencapital.models.arrays import FloatArray
 from tokencapital.models.features import FeatureSpace
 from tokencapital.models.meaning import Quadratic, Radial
+from tokencapital.models.told import Gazetteer
 
 _ALTERNATIVES = 5
 _CHUNK = 2_048
@@ -66,13 +67,14 @@ class Specialist(Protocol):
 
 
 class Weights(Struct, frozen=True):
-    """The numbers of a label specialist: its `meaning`, and `linear` (V, C) on its n-grams, float32.
+    """The numbers of a label specialist: its `meaning`, `linear` (V, C) on its n-grams, `bias` (C,), float32.
 
     Examples and linear weights hold only what float16 can, which artifacts are written in.
     """
 
     meaning: Radial | Quadratic
     linear: FloatArray
+    bias: FloatArray
 
 
 class _Header(Struct, frozen=True):
@@ -102,7 +104,9 @@ class LabelSpecialist:
             self.weights.meaning.scores(vectors[start : start + _CHUNK]) + self._linear(cases[start : start + _CHUNK])
             for start in range(0, len(cases), _CHUNK)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
+        scores = np.concatenate(parts) if parts else np.empty((0, len(self.labels)), np.float32)
+        scores += self.weights.bias
+        return scores
 
     def predict(self, cases: Sequence[Case], vectors: FloatArray) -> list[Prediction]:
         """One prediction per case, the score being the lead of the best label over the next one."""
@@ -115,8 +119,11 @@ class LabelSpecialist:
         arrays: dict[str, NDArray[Any]] = {
             "header": np.frombuffer(msgspec.json.encode(header), np.uint8),
             "linear": self.weights.linear.astype(np.float16),
+            "bias": self.weights.bias,
             "numbers": self.space.numbers,
             "idf": self.space.idf,
+            "usual_values": self.space.gazetteer.values,
+            "usual_fields": self.space.gazetteer.fields,
             "weights": meaning.weights,
         }
         if isinstance(meaning, Radial):
@@ -133,8 +140,10 @@ class LabelSpecialist:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 header = msgspec.json.decode(arrays["header"].tobytes(), type=_Header)
-                weights = Weights(_meaning(header, arrays), arrays["linear"].astype(np.float32))
-                space = FeatureSpace(arrays["numbers"], arrays["idf"])
+                linear = arrays["linear"].astype(np.float32)
+                weights = Weights(_meaning(header, arrays), linear, arrays["bias"])
+                gazetteer = Gazetteer(arrays["usual_values"], arrays["usual_fields"])
+                space = FeatureSpace(arrays["numbers"], arrays["idf"], gazetteer)
         except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
             raise InputError("these bytes are no label specialist", remedy="Fit it anew.") from error
         specialist = cls(header.labels, space, weights, header.recipe)

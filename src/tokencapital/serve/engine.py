@@ -17,7 +17,7 @@ from tokencapital.core.policy import Policy
 from tokencapital.core.split import unit_hash
 from tokencapital.meter.meter import Meter, Spent
 from tokencapital.models.base import Embedder, ModelClient
-from tokencapital.models.features import case_text
+from tokencapital.models.tokens import case_text
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
 from tokencapital.serve.ports import Live, ReleaseReader, Sink
 from tokencapital.serve.stages import Explore, Local, Moment, answer_locally, to_person

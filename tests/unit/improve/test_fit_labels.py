@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokencapital.core.case import Case, Message
 from tokencapital.core.errors import EvaluationError
 from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment, Verdict
-from tokencapital.improve.ridge import Examples, Setting, solve
+from tokencapital.improve.ridge import RARITY, Examples, Setting, solve
 from tokencapital.improve.specialist import Lessons, Limits, fit_label_specialist
 from tokencapital.models.arrays import FloatArray, unit_rows
 from tokencapital.models.features import learn_space
@@ -55,7 +55,8 @@ def test_held_out_scores_equal_a_refit_without_the_group(radial: bool) -> None:
     judged, vectors = some_work(30)
     groups = [i // 3 for i in range(30)]
     examples = as_examples(judged, vectors, groups)
-    held_out = solve(examples, SETTING, radial=radial).held_out
+    solution = solve(examples, SETTING, radial=radial)
+    held_out = solution.held_out - solution.weights.bias
     kernel = reference_kernel(examples, radial=radial)
     for group in range(10):
         out = np.array(groups) == group
@@ -73,6 +74,16 @@ def test_what_serves_is_what_was_fitted(radial: bool) -> None:
     fitted = kernel @ np.linalg.solve(kernel + SETTING.ridge * np.eye(30), examples.targets)
     served = weights.meaning.scores(examples.vectors) + examples.sparse @ weights.linear
     np.testing.assert_allclose(served, fitted, atol=5e-3)
+
+
+def test_a_rare_label_is_put_ahead_by_the_logarithm_of_its_rarity() -> None:
+    judged, vectors = some_work(30)
+    examples = as_examples(judged, vectors, list(range(30)))
+    often = examples.targets.argmax(axis=1)
+    rows = np.concatenate([np.flatnonzero(often == 0), np.flatnonzero(often == 1)[:2]])
+    bias = solve(examples.at(rows), SETTING, radial=True).weights.bias
+    assert bias.mean() == pytest.approx(0.0, abs=1e-6)
+    assert bias[1] - bias[0] == pytest.approx(RARITY * np.log((1 + (often == 0).sum()) / 3), rel=1e-4)
 
 
 def reference_kernel(examples: Examples, *, radial: bool) -> NDArray[np.float64]:

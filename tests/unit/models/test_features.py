@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokencapital.core.case import Case, Message
-from tokencapital.models.features import (
-    BLOCK_WEIGHTS,
-    FeatureSpace,
-    case_blocks,
-    case_text,
-    label_text,
-    learn_space,
-    token_number,
-    tokens_of,
-)
+from tokencapital.models.features import BLOCK_WEIGHTS, FeatureSpace, learn_space
+from tokencapital.models.tokens import case_blocks, case_text, label_text, token_number, tokens_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

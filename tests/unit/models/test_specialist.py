@@ -35,7 +35,9 @@ def specialist(request: pytest.FixtureRequest) -> LabelSpecialist:
     rng = np.random.default_rng(1)
     space = learn_space(CASES)
     linear = rng.normal(size=(len(space), 3)).astype(np.float16).astype(np.float32)
-    return LabelSpecialist(("a", "b", "c"), space, Weights(request.param, linear), "by-hand/1")
+    return LabelSpecialist(
+        ("a", "b", "c"), space, Weights(request.param, linear, np.array([0.0, 0.1, -0.1], np.float32)), "by-hand/1"
+    )
 
 
 def test_bytes_give_back_the_same_specialist(specialist: LabelSpecialist) -> None:
@@ -65,7 +67,7 @@ def test_products_are_features_of_the_quadratic_kernel() -> None:
 
 def test_a_specialist_adds_meaning_and_wording(specialist: LabelSpecialist) -> None:
     wording = specialist.space.matrix(CASES).toarray() @ specialist.weights.linear
-    expected = specialist.weights.meaning.scores(VECTORS) + wording
+    expected = specialist.weights.meaning.scores(VECTORS) + wording + specialist.weights.bias
     np.testing.assert_allclose(specialist.scores(CASES, VECTORS), expected, atol=1e-5)
 
 
