@@ -24,7 +24,6 @@ SETTINGS = (
     Setting(gamma=1.0, share=0.15, ridge=0.05),
     Setting(gamma=1.0, share=0.45, ridge=0.05),
     Setting(gamma=2.0, share=0.8, ridge=0.2),
-    Setting(gamma=2.0, share=1.0, ridge=0.6),
 )
 """From work where meaning decides and people agree, to work where the state of a conversation does and
 they do not. The first one stands where there is too little to choose by."""
