@@ -41,10 +41,13 @@ def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
     return [_waiting(place, one, cases[one.case]) for one in asked if one.case in cases]
 
 
-def say(platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None) -> Accepted:
+def say(
+    platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None, reason: str | None = None
+) -> Accepted:
     """What the expert said is stored. Raises ContractViolation where the answer does not fit."""
-    value = waiting.proposed if verdict is Verdict.RIGHT else _read(waiting.kind, answer)
-    return judge(platform, Said(expert=expert, verdict=verdict, case=waiting.case, draw=waiting.draw, answer=value))
+    value = waiting.proposed if verdict is Verdict.RIGHT else _read(waiting.kind, answer if verdict.answers else None)
+    said = Said(expert=expert, verdict=verdict, case=waiting.case, draw=waiting.draw, answer=value, reason=reason)
+    return judge(platform, said)
 
 
 def _waiting(place: Workplace, asked: Draw, case: Case) -> Waiting:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from tokencapital.app.asking import AskingSink
 from tokencapital.app.judging import judge
@@ -81,13 +82,13 @@ def answering_engine(place: Workplace) -> Engine:
     return Engine(place.capability, parts, place.engine.memory)
 
 
-def build_app(platform: Platform) -> Starlette:
-    """The ASGI app of an open house."""
+def build_app(platform: Platform, pages: Sequence[BaseRoute] = ()) -> Starlette:
+    """The ASGI app of an open house, with the `pages` that people read."""
     gateway = Gateway(PlatformDesks(platform))
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said))
     return Starlette(
-        routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes()],
+        routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes(), *pages],
         exception_handlers=dict.fromkeys((TokenCapitalError, HTTPException, Exception), refuse),
     )
 

@@ -15,7 +15,7 @@ def serve(
     config: ConfigOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Serve the capabilities behind OpenAI's chat API, with judgments and outcomes beside it.
+    """Serve the capabilities behind OpenAI's chat API, with judgments, outcomes and review pages beside it.
 
     Point an app's base URL at http://HOST:PORT/v1 and use a capability's name as the model.
 
@@ -23,6 +23,7 @@ def serve(
     """
     from tokencapital.app.house import open_house
     from tokencapital.app.server import build_app, run
+    from tokencapital.web.site import site_routes
 
     with told_plainly(), open_house(config, store) as platform:
         known = platform.capabilities()
@@ -30,4 +31,5 @@ def serve(
             stderr.print("No capability is declared yet; see docs/how-to/serve.md.", style="yellow")
         for one in known:
             stderr.print(f"{one.name}: {one.contract.kind}, mode {one.mode}", highlight=False)
-        run(build_app(platform), host, port)
+        stderr.print(f"Pages to read and judge on: http://{host}:{port}/", highlight=False)
+        run(build_app(platform, site_routes(platform)), host, port)

@@ -13,6 +13,7 @@ from tokencapital.core.judgment import Draw, DrawKind
 from tokencapital.core.split import Split
 from tokencapital.store.database import Store
 from tokencapital.store.manifest import groups_of_cases, splits_of
+from tokencapital.store.rows import stands
 from tokencapital.store.schema import draw, judgment, work_case
 
 
@@ -40,7 +41,8 @@ def append_draws(store: Store, draws: Sequence[Draw]) -> None:
 def open_draws(store: Store, capability: str) -> list[Draw]:
     """The draws that wait for a person, oldest first.
 
-    The n-th judgment of a case that was drawn in a certain way answers the n-th such draw of it.
+    The n-th judgment of a case that was drawn in a certain way answers the n-th such draw of it; one that was
+    withdrawn answers none.
     """
     earlier = draw.alias("earlier")
     asked = (
@@ -55,7 +57,7 @@ def open_draws(store: Store, capability: str) -> list[Draw]:
     )
     answered = (
         select(func.count())
-        .where(judgment.c.case_id == draw.c.case_id, judgment.c.drawn == draw.c.kind)
+        .where(judgment.c.case_id == draw.c.case_id, judgment.c.drawn == draw.c.kind, stands())
         .correlate(draw)
         .scalar_subquery()
     )

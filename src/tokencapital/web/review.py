@@ -1,0 +1,112 @@
+"""The review page: one case, one proposed answer with its reasons, one key to say what is right."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tokencapital.app.desk import Desk, Task
+from tokencapital.app.platform import Platform
+from tokencapital.core.case import ContractKind
+from tokencapital.core.errors import ContractViolation, InputError
+from tokencapital.core.judgment import Verdict
+from tokencapital.web.pages import Form, Pages, Visitor
+
+_VERDICTS = {one.value: one for one in Verdict}
+_MOST_LENGTH = 64
+
+
+class ReviewPages:
+    """Where experts judge."""
+
+    def __init__(self, platform: Platform, pages: Pages) -> None:
+        self._platform = platform
+        self._pages = pages
+        self._desk = Desk(platform)
+
+    def routes(self) -> list[BaseRoute]:
+        """What the site mounts."""
+        return [
+            Route("/review/{capability}", self.show, methods=["GET"]),
+            Route("/review/{capability}", self.judge, methods=["POST"]),
+            Route("/review/{capability}/undo", self.undo, methods=["POST"]),
+            Route("/me", self.introduce, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The next case for this expert; without a pseudonym, the question for one."""
+        return self._page(request, self._pages.visitor(request))
+
+    async def introduce(self, request: Request) -> Response:
+        """The pseudonym that this browser's judgments carry is kept."""
+        _, form = await self._pages.form(request)
+        name = form.get("expert", "")
+        if not name or len(name) > _MOST_LENGTH or not name.isprintable():
+            raise InputError(f"a pseudonym has 1 to {_MOST_LENGTH} printable characters", where="expert")
+        return self._pages.onward(request, _own_page(form.get("onward", "")), expert=quote(name))
+
+    async def judge(self, request: Request) -> Response:
+        """What the expert said is stored, and the next case comes."""
+        visitor, form = await self._pages.form(request)
+        capability, expert = request.path_params["capability"], _expert(visitor)
+        verdict = _VERDICTS.get(form.get("verdict", ""))
+        if expert is None or verdict is None:
+            raise InputError("a judgment needs an expert and a verdict", remedy="Open the page again and repeat.")
+        task = self._desk.task(capability, form.get("draw", ""))
+        if task is None:
+            return self._page(request, visitor, notice="Somebody else was faster: that case is judged already.")
+        try:
+            self._desk.say(task, expert, verdict, self._answer(task, form), form.get("reason", "") or None)
+        except ContractViolation as error:
+            return self._page(request, visitor, task=task, notice=str(error), status=422)
+        return self._pages.onward(request, f"/review/{quote(capability)}")
+
+    async def undo(self, request: Request) -> Response:
+        """The expert's newest judgment here is withdrawn, and its case is asked again."""
+        visitor, _ = await self._pages.form(request)
+        capability, expert = request.path_params["capability"], _expert(visitor)
+        if expert is not None:
+            self._desk.undo(capability, expert)
+        return self._pages.onward(request, f"/review/{quote(capability)}")
+
+    def _page(
+        self, request: Request, visitor: Visitor, *, task: Task | None = None, notice: str = "", status: int = 200
+    ) -> Response:
+        capability, expert = request.path_params["capability"], _expert(visitor)
+        place = self._platform.workplace(capability)
+        if task is None and expert is not None:
+            task = self._desk.next(capability, visitor.session)
+        facts = {
+            "capability": place.capability,
+            "goal": place.goal,
+            "expert": expert,
+            "task": task,
+            "labels": self._desk.labels(capability) if place.capability.contract.kind is ContractKind.LABEL else (),
+            "progress": self._desk.progress(capability, expert) if expert else None,
+            "notice": notice,
+        }
+        return self._pages.render(request, "review.html", facts, status)
+
+    @staticmethod
+    def _answer(task: Task, form: Form) -> str | None:
+        """The correction as it is stored: a label or text as typed, an object of the fields that are filled in."""
+        if task.waiting.kind is not ContractKind.FIELDS:
+            return form.get("answer", "") or None
+        filled = {name: form.get(f"field.{name}", "") for name in task.fields}
+        added = form.get("new_field", "")
+        if added:
+            filled[added] = form.get("new_value", "")
+        return msgspec.json.encode({name: value for name, value in filled.items() if value}).decode()
+
+
+def _expert(visitor: Visitor) -> str | None:
+    return unquote(visitor.expert) if visitor.expert else None
+
+
+def _own_page(path: str) -> str:
+    """A path of this site; anything else leads home."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
