@@ -35,6 +35,7 @@ SIMULATED_TOLERANCE = 0.15
 """Simulated experts slip in about 8% of their judgments, so that a perfect specialist is judged wrong as often."""
 PLAN = Plan(cases=5_000, kinds=12, overlap=0.3, ambiguous=0.05, ruled=0.3)
 JUDGED = 2_000
+"""Drawn uniformly, so that most companies get a promise: with active draws two in three got none."""
 
 
 def play(seed: int, folder: Path) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def play(seed: int, folder: Path) -> dict[str, Any]:
     clock = RecordedClock(script.cases[0].at)
     with Platform.open(Settings(store=str(folder / f"{seed}.sqlite"), seed=seed), clock=clock) as platform:
         place = declare(platform, capability, SIMULATED_TOLERANCE)
-        player = Player(place, clock, script, Budget(JUDGED, active=True))
+        player = Player(place, clock, script, Budget(JUDGED, active=False))
         asyncio.run(player.play())
         last = turns(place.store, place.name)[-1]
         answers = asyncio.run(answers_at(place, last, unseen))

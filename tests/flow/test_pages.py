@@ -15,7 +15,7 @@ from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import open_draws
-from tokencapital.web.site import site_routes
+from tokencapital.web.site import Site
 
 NAME, FORM, REPLY = "triage-message", "open-ticket", "reply-to-customer"
 HTTP = "http://testserver"
@@ -34,7 +34,7 @@ def house(tmp_path: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def browser(house: Platform) -> Iterator[TestClient]:
-    with TestClient(build_app(house, site_routes(house)), base_url=HTTP) as client:
+    with TestClient(build_app(house, Site(house)), base_url=HTTP) as client:
         yield client
 
 
@@ -132,7 +132,7 @@ def test_an_empty_correction_is_refused_and_nothing_typed_is_lost(browser: TestC
 
 
 def test_two_people_never_have_one_case_in_hand(house: Platform) -> None:
-    app = build_app(house, site_routes(house))
+    app = build_app(house, Site(house))
     with TestClient(app, base_url=HTTP) as first, TestClient(app, base_url=HTTP) as second:
         for text in ("the printer eats paper", "my phone is silent"):
             ask(first, text)
@@ -192,5 +192,8 @@ def test_every_page_answers_and_loads_from_here_alone(browser: TestClient, house
             if link.startswith("/static/") and link != "/static/vega.js":
                 assert browser.get(link).status_code == 200
     assert browser.get(f"/capability/{NAME}/curve.json").json()["data"]["values"] == []
-    assert browser.get("/run/none").status_code == 400
+    missing = browser.get("/run/none", headers={"accept": "text/html"})
+    assert missing.status_code == 400
+    assert "no run none is stored" in missing.text
+    assert browser.get("/v1/nothing", headers={"accept": "text/html"}).json()["error"]["type"]
     assert browser.get("/static/../pages.py").status_code == 404

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tokencapital.app.asking import AskingSink
@@ -82,14 +85,28 @@ def answering_engine(place: Workplace) -> Engine:
     return Engine(place.capability, parts, place.engine.memory)
 
 
-def build_app(platform: Platform, pages: Sequence[BaseRoute] = ()) -> Starlette:
-    """The ASGI app of an open house, with the `pages` that people read."""
+class Readable(Protocol):
+    """Pages that people read, mounted beside the gateway."""
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The pages."""
+        ...
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """An error as who sent the request can read it."""
+        ...
+
+
+def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
+    """The ASGI app of an open house; without a `site` it has no pages."""
     gateway = Gateway(PlatformDesks(platform))
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said))
     return Starlette(
-        routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes(), *pages],
-        exception_handlers=dict.fromkeys((TokenCapitalError, HTTPException, Exception), refuse),
+        routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes(), *(site.routes() if site else ())],
+        exception_handlers=dict.fromkeys(
+            (TokenCapitalError, HTTPException, Exception), site.refuse if site else refuse
+        ),
     )
 
 

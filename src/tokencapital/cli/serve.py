@@ -23,7 +23,7 @@ def serve(
     """
     from tokencapital.app.house import open_house
     from tokencapital.app.server import build_app, run
-    from tokencapital.web.site import site_routes
+    from tokencapital.web.site import Site
 
     with told_plainly(), open_house(config, store) as platform:
         known = platform.capabilities()
@@ -32,4 +32,4 @@ def serve(
         for one in known:
             stderr.print(f"{one.name}: {one.contract.kind}, mode {one.mode}", highlight=False)
         stderr.print(f"Pages to read and judge on: http://{host}:{port}/", highlight=False)
-        run(build_app(platform, site_routes(platform)), host, port)
+        run(build_app(platform, Site(platform)), host, port)

@@ -16,7 +16,14 @@ from starlette.routing import Route
 from tokencapital.core.answer import Answer, Trajectory
 from tokencapital.core.case import Capability, Case, Value
 from tokencapital.core.clock import Clock
-from tokencapital.core.errors import InputError, ModelError, StoreError, TokenCapitalError, UnknownCapability
+from tokencapital.core.errors import (
+    InputError,
+    ModelError,
+    StoreConflict,
+    StoreError,
+    TokenCapitalError,
+    UnknownCapability,
+)
 from tokencapital.core.ids import IdSource
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.wire import (
@@ -140,6 +147,8 @@ async def refuse(_request: Request, error: Exception) -> Response:
             status, kind = 404, "not_found"
         case InputError():
             status, kind = 400, "invalid_request_error"
+        case StoreConflict():
+            status, kind = 409, "conflict"
         case ModelError() | StoreError():
             status, kind = 503, "unavailable"
         case TokenCapitalError():

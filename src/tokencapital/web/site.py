@@ -5,28 +5,45 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.resources import files
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tokencapital.app.platform import Platform
+from tokencapital.serve.gateway import refuse
 from tokencapital.web.overview import OverviewPages
 from tokencapital.web.pages import Pages
 from tokencapital.web.review import ReviewPages
 
 _KINDS = {"style.css": "text/css", "keys.js": "text/javascript", "charts.js": "text/javascript"}
+_MACHINES = ("/v1/", "/static/", "/healthz")
 _CHARTING = "vega.js"
 _KEPT = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
 
 
-def site_routes(platform: Platform) -> list[BaseRoute]:
-    """The pages, and the files that they load."""
-    pages = Pages(platform.store.key)
-    return [
-        *OverviewPages(platform, pages).routes(),
-        *ReviewPages(platform, pages).routes(),
-        Route("/static/{name}", _static, methods=["GET"]),
-    ]
+class Site:
+    """The pages of an open house."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._pages = Pages(platform.store.key)
+
+    def routes(self) -> list[BaseRoute]:
+        """The pages, and the files that they load."""
+        return [
+            *OverviewPages(self._platform, self._pages).routes(),
+            *ReviewPages(self._platform, self._pages).routes(),
+            Route("/static/{name}", _static, methods=["GET"]),
+        ]
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """Any error as a page for who reads pages, and as JSON for everybody else."""
+        answer = await refuse(request, error)
+        if request.url.path.startswith(_MACHINES) or "text/html" not in request.headers.get("accept", ""):
+            return answer
+        message = msgspec.json.decode(answer.body)["error"]["message"]
+        return self._pages.render(request, "error.html", {"message": message}, answer.status_code)
 
 
 async def _static(request: Request) -> Response:
