@@ -13,10 +13,12 @@ from starlette.testclient import TestClient
 from tokencapital.app.asking import ask_active
 from tokencapital.app.house import turn_once
 from tokencapital.app.platform import Platform
+from tokencapital.app.retracting import retract
 from tokencapital.app.reviewing import say, waiting_cases
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
 from tokencapital.core.case import ContractKind, Mode
+from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import DrawKind, Verdict
 from tokencapital.core.split import Split
 from tokencapital.store.cases import recent_trajectories
@@ -76,6 +78,23 @@ def test_served_cases_are_asked_about_learned_from_and_answered(house: Platform)
     send(house, 30)
     answered = recent_trajectories(house.store, NAME, 30)
     assert all(one.answer.value in WORDS for one in answered)
+
+
+def test_what_was_taken_back_neither_answers_nor_stays_unnoticed(house: Platform) -> None:
+    place = house.workplace(NAME)
+    send(house, 240)
+    judge_all(house)
+    asyncio.run(turn_once(place))
+    live = place.releases.live(NAME).release
+    assert live is not None
+    place.engine.memory.refresh()
+    (taught,) = place.engine.memory.judged([0])
+    with pytest.raises(InputError, match="no judgment jdg_none is stored"):
+        retract(house, [taught.judgment.id, "jdg_none"], "maria", None)
+    assert place.engine.memory.recall(taught.case, place.now(), place.engine.memory.refresh()) is not None
+    done = retract(house, [taught.judgment.id], "maria", "wrong customer")
+    assert done.rebuilt_next == (live,)
+    assert place.engine.memory.recall(taught.case, place.now(), place.engine.memory.refresh()) is None
 
 
 def test_limits_stop_asking_and_learning(tmp_path: Path) -> None:

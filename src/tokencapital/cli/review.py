@@ -51,6 +51,30 @@ def review(
                 output.show(f"`{accepted.new_label}` is a new label; declare it if it is meant to stay.")
 
 
+def retract(
+    judgments: Annotated[list[str], typer.Argument(help="The judgments to take back.")],
+    by: Annotated[str, typer.Option(help="Who takes them back.")],
+    reason: Annotated[str | None, typer.Option(help="Why; kept on record.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Take judgments back: from the next request on they neither answer nor teach.
+
+    Example: `tcap retract jdg_06h0mjnzrr00037mwyj9 --by maria --reason "wrong customer"`
+    """
+    from tokencapital.app.house import open_house
+    from tokencapital.app.retracting import retract as take_back
+
+    output = Output(json)
+    with told_plainly(), open_house(config, store) as platform:
+        done = take_back(platform, judgments, by, reason)
+        output.show(f"{len(done.judgments)} taken back.")
+        for release in done.rebuilt_next:
+            output.show(f"{release} learned from them; the next turn fits its specialist anew.")
+        output.write(done)
+
+
 def _asked_verdict() -> Verdict | None:
     """What was typed; None: to stop. Asks again for a key that means nothing."""
     while True:

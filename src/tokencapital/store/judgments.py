@@ -127,6 +127,12 @@ def read_judgments(store: Store, case_id: str) -> list[Judgment]:
     return [judgment_of(row) for row in rows if splits[row.entity_group] is Split.TRAIN]
 
 
+def find_judgments(store: Store, ids: Iterable[str]) -> dict[str, Judgment]:
+    """The judgments with these ids, withdrawn ones included; those that nobody gave are left out."""
+    with store.read() as connection:
+        return _known(connection, ids)
+
+
 def leave_sealed(store: Store, connection: Connection, groups: Iterable[str], why: Departure) -> None:
     """The groups are in `train` for good, and memory hears now what was judged of them before."""
     leaving = sorted(group for group, split in splits_of(connection, groups).items() if split is Split.SEALED)
