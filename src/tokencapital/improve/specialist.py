@@ -23,7 +23,7 @@ RECIPE = "label-kernel-ridge/3"
 SETTINGS = (
     Setting(gamma=1.0, share=0.15, ridge=0.05),
     Setting(gamma=1.0, share=0.45, ridge=0.05),
-    Setting(gamma=2.0, share=0.8, ridge=0.3),
+    Setting(gamma=2.0, share=0.8, ridge=0.4),
 )
 """From work where meaning decides and people agree, to work where the state of a conversation does and
 they do not. The first one stands where there is too little to choose by."""
