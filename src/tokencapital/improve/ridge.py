@@ -20,7 +20,7 @@ from tokencapital.models.arrays import FloatArray
 from tokencapital.models.meaning import COMPONENTS, Quadratic, Radial, products, quadratic_kernel, radial_kernel
 from tokencapital.models.specialist import Weights
 
-RARITY = 0.02
+RARITY = 0.01
 """How far a label is put ahead of one that is e times as frequent: shrinking holds rare labels back most."""
 
 _COMMON_SHARE = 0.06
