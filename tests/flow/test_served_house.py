@@ -82,7 +82,7 @@ def test_served_cases_are_asked_about_learned_from_and_answered(house: Platform)
 
 def test_what_was_taken_back_neither_answers_nor_stays_unnoticed(house: Platform) -> None:
     place = house.workplace(NAME)
-    send(house, 240)
+    send(house, 600)
     judge_all(house)
     asyncio.run(turn_once(place))
     live = place.releases.live(NAME).release
