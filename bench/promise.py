@@ -35,7 +35,7 @@ SIMULATED_TOLERANCE = 0.15
 """Simulated experts slip in about 8% of their judgments, so that a perfect specialist is judged wrong as often."""
 PLAN = Plan(cases=5_000, kinds=12, overlap=0.3, ambiguous=0.05, ruled=0.3)
 JUDGED = 2_000
-"""Drawn uniformly, so that most companies get a promise: with active draws two in three got none."""
+"""Drawn uniformly, so that most companies get a promise to break: of active draws too few are uniform for one."""
 
 
 def play(seed: int, folder: Path) -> dict[str, Any]:

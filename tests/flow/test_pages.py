@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tokencapital.app.house import turn_once
 from tokencapital.app.platform import Platform
+from tokencapital.app.reports import report_on_capabilities
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import open_draws
+from tokencapital.web.review import field_value
 from tokencapital.web.site import Site
 
 NAME, FORM, REPLY = "triage-message", "open-ticket", "reply-to-customer"
@@ -103,22 +107,36 @@ def test_a_verdict_without_an_answer_teaches_nothing(browser: TestClient, verdic
 
 
 def test_fields_and_text_are_judged_too(browser: TestClient, house: Platform) -> None:
-    ask(browser, "ticket for Ada, floor 3", FORM)
+    first = ask(browser, "ticket for Ada, floor 3", FORM)
     page = introduce(browser, capability=FORM)
     judge(browser, page, FORM, verdict="corrected", new_field="name", new_value="Ada")
-    ask(browser, "ticket for Bob, floor 3", FORM)
+    second = ask(browser, "ticket for Bob, floor 3", FORM)
     page = browser.get(f"/review/{FORM}").text
     judge(browser, page, FORM, **{"verdict": "corrected", "field.name": "Bob"})
-    ask(browser, "where is my order?", REPLY)
+    third = ask(browser, "where is my order?", REPLY)
     judge(browser, browser.get(f"/review/{REPLY}").text, REPLY, verdict="corrected", answer="It left today.\nBye")
-    memory = house.workplace(FORM).engine.memory
-    memory.refresh()
-    assert [one.judgment.answer for one in memory.judged(range(len(memory)))] in (
-        [{"name": "Ada"}, {"name": "Bob"}],
-        [{"name": "Ada"}],
-        [{"name": "Bob"}],
-        [],
-    )
+    decided = [browser.get(f"/v1/answers/{one['x-tcap-trajectory']}").json() for one in (first, second, third)]
+    assert [one["content"] for one in decided] == ['{"name":"Ada"}', '{"name":"Bob"}', "It left today.\nBye"]
+
+
+def test_a_field_keeps_the_type_it_was_proposed_in() -> None:
+    assert field_value("floor 3", "floor 9") == "floor 3"
+    assert field_value("3", 9) == 3
+    assert field_value("three", 9) == "three"
+    assert field_value("3", None) == "3"
+
+
+def test_the_first_page_tells_what_was_booked(browser: TestClient, house: Platform) -> None:
+    ask(browser, "the printer eats paper")
+    judge(browser, introduce(browser), verdict="corrected", answer="printer")
+    ask(browser, "the printer eats paper", user="b")
+    asyncio.run(turn_once(house.workplace(NAME)))
+    (report,) = report_on_capabilities(house, NAME)
+    assert report.marginal is not None
+    home = browser.get("/")
+    assert home.status_code == 200
+    told = report.marginal.usd_per_accepted
+    assert ("unknown" if told is None else f"${told:.3g}") in home.text
 
 
 def test_an_empty_correction_is_refused_and_nothing_typed_is_lost(browser: TestClient) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tokencapital.app.explaining import Precedent, precedents
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.reviewing import Waiting, say, waiting_cases
-from tokencapital.core.case import Case, ContractKind
+from tokencapital.core.case import ContractKind
 from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import Verdict
 from tokencapital.review.judgments import Accepted
@@ -114,15 +114,16 @@ class Desk:
         case = read_case(place.store, waiting.case)
         if case is None:
             raise InputError(f"the words of case {waiting.case} were erased")
-        return Task(waiting=waiting, fields=_fields(place, waiting, case), precedents=tuple(precedents(place, case)))
+        like = tuple(precedents(place, case))
+        return Task(waiting=waiting, fields=_fields(place, waiting, like), precedents=like)
 
 
-def _fields(place: Workplace, waiting: Waiting, case: Case) -> tuple[str, ...]:
+def _fields(place: Workplace, waiting: Waiting, like: Sequence[Precedent]) -> tuple[str, ...]:
     """The names of a `fields` object: those of the schema, of the proposal and of cases like this one."""
     if waiting.kind is not ContractKind.FIELDS:
         return ()
     names = list((place.capability.contract.schema or {}).get("properties", {}))
-    answers = [waiting.proposed, *(one.answer for one in precedents(place, case))]
+    answers = [waiting.proposed, *(one.answer for one in like)]
     names += [name for answer in answers if isinstance(answer, dict) for name in answer]
     return tuple(dict.fromkeys(names))
 

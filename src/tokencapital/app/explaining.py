@@ -1,4 +1,4 @@
-"""Why an answer is proposed: the judged cases that it rests on, or those most like it."""
+"""What speaks for an answer: the judged cases that are most like its own."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def precedents(place: Workplace, case: Case, most: int = 3) -> list[Precedent]:
     memory, now = place.engine.memory, place.now()
     upto = memory.refresh()
     near = memory.nearest(place.engine.encode([case]), most, upto=upto, now=now)
-    found = [
-        (row, likeness) for row, likeness in zip(near.rows[0].tolist(), near.similarities[0].tolist(), strict=True)
-    ]
+    found = zip(near.rows[0].tolist(), near.similarities[0].tolist(), strict=True)
     rows = [(row, likeness) for row, likeness in found if row >= 0 and likeness >= FEWEST_ALIKE]
     judged = memory.judged([row for row, _ in rows])
     return [

@@ -24,7 +24,7 @@ from tokencapital.core.case import Case, Json, Message
 from tokencapital.models.case_cache import CaseCache
 
 BLOCKS = ("word", "char", "prev", "turn", "cross", "said", "tool", "past_tool", "past", "context", "told")
-"""Where a token can come from. `told` is filled in by who knows the usual values of fields."""
+"""Where a token can come from. `told`, the last, is filled in by who knows the usual values of fields."""
 
 TOKEN_NUMBERS = 1 << 22
 """Tokens are numbered below this; of 70,000 known ones 1 in 60 shares its number with another."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Json, Message
 from tokencapital.models.case_cache import CaseCache
+from tokencapital.models.reading import inner_quote
 
 Numbers = NDArray[np.uint32]
 
@@ -31,7 +32,6 @@ MOST_COUNTED = 3
 """Of a field told more often, so many values count."""
 
 _WORD = re.compile(r"\d+|[^\W\d_]+")
-_QUOTED = re.compile(r'[^"]*"([^"]*)"[^"]*')
 _PHRASE_WORDS = 4
 _BREAK = crc32(b"\n")
 _BASE = np.uint32(0x01000193)
@@ -144,7 +144,7 @@ def _named(message: Message) -> Iterator[tuple[int, int]]:
     except (msgspec.DecodeError, UnicodeEncodeError):
         return
     for name, value in list(_leaves("", found))[:_PAIRS]:
-        quoted = _QUOTED.fullmatch(value)
+        quoted = inner_quote(value)
         words = _word_numbers(quoted[1] if quoted else value)
         if 0 < len(words) <= _PHRASE_WORDS:
             yield _phrase_number(words), field_number(name)

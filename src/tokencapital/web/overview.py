@@ -65,7 +65,7 @@ class OverviewPages:
         return JSONResponse(curve_chart(turns(place.store, place.name)))
 
     async def run(self, request: Request) -> Response:
-        """One run: what was said, who answered, what it cost, and what it rests on."""
+        """One run: what was said, who answered, what it cost, what it rests on, and judged cases like it."""
         trajectory = read_trajectory(self._platform.store, request.path_params["trajectory"])
         if trajectory is None:
             raise InputError(f"no run {request.path_params['trajectory']} is stored")

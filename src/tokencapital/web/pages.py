@@ -54,7 +54,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"day": _day, "percent": _percent, "shown": _shown}
+        self._templates.filters |= {"day": _day, "dollars": _dollars, "percent": _percent, "shown": shown}
 
     def visitor(self, request: Request) -> Visitor:
         """Who sent the request; a browser that comes for the first time gets a session."""
@@ -111,7 +111,11 @@ def _percent(share: float | None) -> str:
     return "unknown" if share is None else f"{100 * share:.1f}%"
 
 
-def _shown(value: object) -> str:
+def _dollars(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:.3g}"
+
+
+def shown(value: object) -> str:
     """An answer as people read it: text as it is, an object as indented JSON."""
     if value is None:
         return "no answer"

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from tokencapital.app.desk import Desk, Task
 from tokencapital.app.platform import Platform
-from tokencapital.core.case import ContractKind
+from tokencapital.core.case import ContractKind, Json
 from tokencapital.core.errors import ContractViolation, InputError
 from tokencapital.core.judgment import Verdict
 from tokencapital.web.pages import Form, Pages, Visitor
@@ -96,15 +96,25 @@ class ReviewPages:
         """The correction as it is stored: a label or text as typed, an object of the fields that are filled in."""
         if task.waiting.kind is not ContractKind.FIELDS:
             return form.get("answer", "") or None
-        filled = {name: form.get(f"field.{name}", "") for name in task.fields}
-        added = form.get("new_field", "")
-        if added:
-            filled[added] = form.get("new_value", "")
-        return msgspec.json.encode({name: value for name, value in filled.items() if value}).decode()
+        proposed = task.waiting.proposed if isinstance(task.waiting.proposed, dict) else {}
+        typed = {name: form.get(f"field.{name}", "") for name in task.fields}
+        typed[form.get("new_field", "")] = form.get("new_value", "")
+        filled = {name: field_value(text, proposed.get(name)) for name, text in typed.items() if name and text}
+        return msgspec.json.encode(filled).decode()
 
 
 def _expert(visitor: Visitor) -> str | None:
     return unquote(visitor.expert) if visitor.expert else None
+
+
+def field_value(text: str, proposed: Json) -> Json:
+    """What a field's text stands for: text where text was proposed, else JSON such as a number where it is some."""
+    if proposed is None or isinstance(proposed, str):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _own_page(path: str) -> str:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -49,7 +50,7 @@ class Site:
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == _CHARTING:
-        return Response(_charting(), media_type="text/javascript", headers=_KEPT)
+        return Response(await run_in_threadpool(_charting), media_type="text/javascript", headers=_KEPT)
     if name not in _KINDS:
         return Response("not found", 404)
     return Response(_packaged(name), media_type=_KINDS[name], headers=_KEPT)
@@ -62,7 +63,7 @@ def _packaged(name: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _charting() -> str:
-    """Vega-Lite with all that it needs, out of the package that also draws charts for reports."""
+    """Vega-Lite with all that it needs, out of the package that also draws charts for reports; it takes seconds."""
     import vl_convert
 
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
