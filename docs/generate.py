@@ -96,9 +96,17 @@ def commands() -> str:
         "Each command prints for people; `--json PATH` also writes the result (`-`: standard output).",
     ]
     lines += ["Progress and errors go to standard error.", "", *_table(("exit code", "meaning"), _exit_codes()), ""]
-    for command in app.registered_commands:
-        lines += _command(command)
+    for group, command in all_commands():
+        lines += _command(group, command)
     return _page(lines)
+
+
+def all_commands() -> Iterator[tuple[str, CommandInfo]]:
+    """Every command, each with the group that it belongs to; empty: none."""
+    yield from (("", command) for command in app.registered_commands)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from ((f"{group.name} ", command) for command in group.typer_instance.registered_commands)
 
 
 def settings() -> str:
@@ -178,10 +186,10 @@ def _house(folder: str) -> Platform:
     return Platform.open(Settings(store=str(Path(folder) / "store.sqlite")))
 
 
-def _command(command: CommandInfo) -> Iterator[str]:
+def _command(group: str, command: CommandInfo) -> Iterator[str]:
     callback = command.callback
     assert callback is not None
-    name = command.name or callback.__name__
+    name = group + (command.name or callback.__name__)
     parameters = list(_parameters(callback))
     placed = " ".join(f"[{label}]" if optional else label for label, optional, _ in parameters if label.isupper())
     yield from (f"## `tcap {name}`", "", "```text", f"tcap {name} {placed}".strip() + " [OPTIONS]", "```", "")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tokencapital.store.database import Store
+from tokencapital.testing.people import tell_everyone
 
 KEY = b"k" * 32
 _databases = itertools.count()
@@ -42,14 +43,14 @@ def postgres_server() -> Iterator[str]:
 def sqlite_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an empty store with a known key, to be copied."""
     path = tmp_path_factory.mktemp("model") / "store.db"
-    Store.open(str(path), key=KEY).close()
+    _make(str(path))
     return path
 
 
 @pytest.fixture(scope="session")
 def postgres_model(postgres_server: str) -> str:
     """The database of an empty store with a known key, to be copied."""
-    Store.open(_create_database(postgres_server, "model"), key=KEY).close()
+    _make(_create_database(postgres_server, "model"))
     return "model"
 
 
@@ -117,3 +118,10 @@ def _create_database(server: str, name: str, model: str = "template1") -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{model}"')
     return server.replace("/postgres?", f"/{name}?")
+
+
+def _make(url: str) -> None:
+    """An empty store in which everybody had notice, so that what they say may teach."""
+    made = Store.open(url, key=KEY)
+    tell_everyone(made)
+    made.close()

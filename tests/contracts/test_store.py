@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Column, DateTime, text
+from sqlalchemy import Column, Connection, DateTime, select, text
 
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Capability, Case, Contract, ContractKind, Goal, Message, Mode
@@ -628,3 +628,23 @@ def _fill(store: Store) -> None:
         store, turns.Turn(capability="triage", number=1, at=START, cases=2, judgments=2, memory=3, release=None)
     )
     ledger.append_transactions(store, [booking(1, ("a", "USD", 1), ("b", "USD", -1))])
+    _fill_empty(store)
+
+
+def _fill_empty(store: Store) -> None:
+    """One made-up row in each table of facts that has none yet, its references pointing at rows that are there."""
+    with store.begin() as connection:
+        for table in metadata.sorted_tables:
+            if table.name in CHANGEABLE or connection.execute(table.select().limit(1)).first() is not None:
+                continue
+            connection.execute(
+                table.insert(), {column.name: _any_value(connection, column) for column in table.columns}
+            )
+
+
+def _any_value(connection: Connection, column: Column[Any]) -> object:
+    for key in column.foreign_keys:
+        return connection.execute(select(key.column).limit(1)).scalar()
+    if isinstance(column.type, Instant):
+        return START
+    return {str: "x", int: 1, bytes: b"x", bool: True}[column.type.python_type]

@@ -23,6 +23,7 @@ from tokencapital.models.base import ModelRequest
 from tokencapital.store.ledger import transactions
 from tokencapital.store.schema import COMMODITY_SCALES
 from tokencapital.testing.models import Reply, ScriptedModel, scripted_endpoint
+from tokencapital.testing.people import tell_everyone
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 TOKENS = 12
@@ -57,6 +58,7 @@ def house(tmp_path: Path, model: ScriptedModel) -> Iterator[Platform]:
             },
         )
         with Platform.open(settings, key=b"k" * 32) as platform:
+            tell_everyone(platform.store)
             yield platform
 
 

@@ -29,6 +29,7 @@ from tokencapital.store.draws import append_draws
 from tokencapital.store.manifest import split_of_cases
 from tokencapital.store.outcomes import outcomes_for
 from tokencapital.testing.models import Reply, ScriptedModel, scripted_endpoint
+from tokencapital.testing.people import tell_everyone
 
 TRIAGE, TICKET = "triage-message", "open-ticket"
 ASKED = [{"role": "user", "content": "my card was stolen"}]
@@ -54,6 +55,7 @@ def settings(store: Path, generalist: str | None = None) -> Settings:
 def house(tmp_path: Path) -> Iterator[Platform]:
     """A house without a generalist: whatever nobody judged is for people."""
     with Platform.open(settings(tmp_path / "store.db")) as platform:
+        tell_everyone(platform.store)
         yield platform
 
 

@@ -18,6 +18,7 @@ from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import open_draws
+from tokencapital.testing.people import tell_everyone
 from tokencapital.web.review import field_value
 from tokencapital.web.site import Site
 
@@ -33,6 +34,7 @@ def house(tmp_path: Path) -> Iterator[Platform]:
         for name, kind in ((NAME, ContractKind.LABEL), (FORM, ContractKind.FIELDS), (REPLY, ContractKind.TEXT))
     }
     with Platform.open(Settings(store=str(tmp_path / "s.db"), capabilities=declared), key=bytes(32)) as platform:
+        tell_everyone(platform.store)
         yield platform
 
 

@@ -24,6 +24,7 @@ from tokencapital.core.split import Split
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import all_draws
 from tokencapital.store.manifest import split_of_cases
+from tokencapital.testing.people import tell_everyone
 
 NAME = "triage-message"
 WORDS = {"printer": "the printer eats paper", "phone": "my phone does not ring", "door": "the door is locked"}
@@ -38,6 +39,7 @@ def settings(store: Path, mode: Mode = Mode.ANSWER, **goal: Decimal | float) -> 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Platform]:
     with Platform.open(settings(tmp_path / "store.db"), key=bytes(32)) as platform:
+        tell_everyone(platform.store)
         yield platform
 
 
@@ -113,6 +115,7 @@ def test_limits_stop_asking_and_learning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mode", "records"), [(Mode.OBSERVE, 1), (Mode.SHADOW, 2)])
 def test_nothing_learned_reaches_a_caller_below_suggest(tmp_path: Path, mode: Mode, records: int) -> None:
     with Platform.open(settings(tmp_path / "store.db", mode), key=bytes(32)) as house:
+        tell_everyone(house.store)
         teach(house, "the lift is stuck", "lift")
         before = len(recent_trajectories(house.store, NAME, 100))
         with TestClient(build_app(house)) as client:
@@ -124,6 +127,7 @@ def test_nothing_learned_reaches_a_caller_below_suggest(tmp_path: Path, mode: Mo
 
 def test_what_is_suggested_is_never_sure(tmp_path: Path) -> None:
     with Platform.open(settings(tmp_path / "store.db", Mode.SUGGEST), key=bytes(32)) as house:
+        tell_everyone(house.store)
         teach(house, "the lift is stuck", "lift")
         with TestClient(build_app(house)) as client:
             suggested = ask(client, "the lift is stuck")

@@ -33,6 +33,7 @@ from tokencapital.store.cases import read_case, record_exchanges
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import append_judgments
 from tokencapital.store.memory import Memory, Vectors
+from tokencapital.testing.people import tell_everyone
 
 KEY = b"k" * 32
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -194,7 +195,7 @@ def embedder() -> WordLlamaEmbedder:
 def empty_store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of an empty store with a known key, to be copied."""
     path = tmp_path_factory.mktemp("model") / "store.db"
-    Store.open(str(path), key=KEY).close()
+    _make(str(path))
     return path
 
 
@@ -210,3 +211,10 @@ def store(empty_store_file: Path, tmp_path: Path) -> Iterator[Store]:
 def desk(store: Store, embedder: WordLlamaEmbedder) -> Desk:
     """Short ways to put facts into the store."""
     return Desk(store, embedder)
+
+
+def _make(url: str) -> None:
+    """An empty store in which everybody had notice, so that what they say may teach."""
+    made = Store.open(url, key=KEY)
+    tell_everyone(made)
+    made.close()

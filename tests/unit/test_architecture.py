@@ -66,7 +66,7 @@ def test_tests_reach_nothing_but_this_machine(reach: Callable[[], object]) -> No
 def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = {_name(one) for one in [*project["dependencies"], *extras["local"], *extras["postgres"]]}
+    declared = {_name(one) for one in [*project["dependencies"], *extras["local"], *extras["mcp"], *extras["postgres"]]}
     origins = packages_distributions()
     imported = {_name(origins[module][0]) for module in _imports()}
     assert imported - declared == set()

@@ -85,8 +85,8 @@ def test_each_header_is_described(generator: dict[str, Any]) -> None:
     assert set(generator["REQUEST_HEADERS"]) == {gateway.GROUP, gateway.KEY, gateway.UNSURE}
 
 
-def test_each_command_has_an_example() -> None:
-    for command in app.registered_commands:
+def test_each_command_has_an_example(generator: dict[str, Any]) -> None:
+    for _, command in generator["all_commands"]():
         said = command.callback.__doc__ if command.callback else None
         assert said is not None
         assert "Example: `tcap " in said, command.callback
@@ -164,6 +164,8 @@ def test_the_page_on_serving_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tokencapital.toml").write_text(_blocks(page, "toml")[0], "utf-8")
     monkeypatch.chdir(tmp_path)
     known: dict[str, Any] = {}
+    for line in (line for line in _commands(page) if line.startswith("tcap notice ")):
+        assert CliRunner().invoke(app, shlex.split(line)[1:]).exit_code == 0, line
     with _served() as address:
         for language, code in _BLOCK.findall(page.read_text("utf-8")):
             here = code.replace("127.0.0.1:8000", address)

@@ -20,6 +20,7 @@ from tokencapital.app.judging import take_down
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Workplace
 from tokencapital.app.script import Script, Served, judgment_id
+from tokencapital.app.telling import tell_players
 from tokencapital.core.case import Case
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.judgment import Draw, Judgment, Outcome
@@ -86,6 +87,8 @@ class Player:
         """The whole stream was served, and the loop turned at each of its stations."""
         store, name, stream = self._place.store, self._place.name, self._script.cases
         position, done = count_cases(store, name), len(turns(store, name))
+        if stream:
+            tell_players(store, self._script.experts, stream[0].at)
         for number, (start, end) in enumerate(stations(len(stream), self._budget.turns), start=1):
             for first, last in _spans(start, end, CHUNK):
                 self._clock.advance_to(stream[last - 1].at)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tokencapital.core.case import Case, Value
 from tokencapital.core.judgment import Draw, Judgment, Outcome, Verdict
+from tokencapital.core.people import Contributor
 from tokencapital.record.importers import RecordedCase
 
 
@@ -51,6 +52,11 @@ class Script(Protocol):
         """Rules that change, in order of time."""
         ...
 
+    @property
+    def experts(self) -> Sequence[Contributor]:
+        """Those of the people who judge of whom more than a pseudonym is known."""
+        ...
+
     def right(self, case: Case, at: datetime) -> Value:
         """The answer that counts as right at the time `at`."""
         ...
@@ -71,6 +77,7 @@ class RecordedScript:
         self._recorded = {one.id: one for one in stream}
         self.cases: Sequence[Case] = [one.case for one in stream]
         self.lapses: Sequence[Lapse] = ()
+        self.experts: Sequence[Contributor] = ()
 
     def right(self, case: Case, at: datetime) -> Value:
         """What was decided."""

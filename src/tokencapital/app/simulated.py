@@ -8,6 +8,7 @@ from datetime import datetime
 from tokencapital.app.script import Lapse, Said, Served, judgment_of
 from tokencapital.core.case import Case, Value
 from tokencapital.core.judgment import Draw, Judgment, Outcome
+from tokencapital.core.people import Contributor
 from tokencapital.core.split import unit_hash
 from tokencapital.simulate.base import Expert, Organization
 
@@ -22,6 +23,10 @@ class OrganizationScript:
             Lapse(change.at, change.cases, change.reason)
             for change in organization.changes
             if change.capability == capability
+        ]
+        self.experts: Sequence[Contributor] = [
+            Contributor(pseudonym=one.name, group="experts", team=one.team, fields=one.knows)
+            for one in organization.experts
         ]
 
     def right(self, case: Case, at: datetime) -> Value:

@@ -11,25 +11,35 @@ from tokencapital.core.case import Case, Value
 
 
 class Verdict(StrEnum):
-    """What a person said of an answer. Only the first two carry an answer and can teach."""
+    """What a person said of an answer. Only the first two carry an answer and can teach.
+
+    After the last two the case is asked of somebody else.
+    """
 
     RIGHT = "right"
     CORRECTED = "corrected"
     CANNOT_TELL = "cannot_tell"
     NOT_MY_FIELD = "not_my_field"
+    SECOND_OPINION = "second_opinion"
 
     @property
     def answers(self) -> bool:
         """Whether a judgment with this verdict carries an answer."""
         return self in (Verdict.RIGHT, Verdict.CORRECTED)
 
+    @property
+    def passes_on(self) -> bool:
+        """Whether somebody else is to be asked."""
+        return self in (Verdict.NOT_MY_FIELD, Verdict.SECOND_OPINION)
+
 
 class DrawKind(StrEnum):
-    """How a case came before a person."""
+    """How a case came before a person. A repeat asks the same person again, unsaid, and never teaches."""
 
     UNIFORM = "uniform"
     ACTIVE = "active"
     VOLUNTEERED = "volunteered"
+    REPEAT = "repeat"
 
 
 class Draw(Struct, frozen=True, kw_only=True):
@@ -67,6 +77,7 @@ class Judgment(Struct, frozen=True, kw_only=True):
     valid_until: datetime | None = None
     reason: str | None = None
     minutes: float | None = None
+    blind: bool = False
     sequence: int = 0
 
     def holds_at(self, now: datetime) -> bool:

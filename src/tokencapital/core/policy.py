@@ -54,8 +54,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     `memory` is the sequence up to which judgments may be recalled as near-duplicates and shown as
     exemplars in `answer` mode. `identical` says whether an identical input that people agreed on is
     answered as they did. `specialist` is the digest of its artifact; None: there is none.
-    `explore` is the share of entities whose sure answers go one stage further, so that stages can be
-    compared without bias.
+    `lessons` are the ids of those that the generalist is shown while they hold, `passages` how many
+    passages of the company's documents. `explore` is the share of entities whose sure answers go one
+    stage further, so that stages can be compared without bias.
     """
 
     capability: str
@@ -72,12 +73,18 @@ class Policy(Struct, frozen=True, kw_only=True):
     generalist_rule: StageRule = StageRule()
     explore: float = 0.02
     recipes: tuple[str, ...] = ()
+    passages: int = 0
 
     @property
     def hash(self) -> str:
-        """16 hex digits of the SHA-256 over the canonical JSON of all fields."""
-        canonical = msgspec.json.encode(self, order="sorted")
-        return hashlib.sha256(canonical).hexdigest()[:16]
+        """16 hex digits of the SHA-256 over the canonical JSON of all fields.
+
+        A field that came later counts only where it is used, so that older policies keep their names.
+        """
+        fields = msgspec.to_builtins(self)
+        if not self.passages:
+            del fields["passages"]
+        return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
 
 
 class Lane(StrEnum):

@@ -2,8 +2,9 @@
 
 Every judgment, withdrawal and expiry takes the next number of one counter inside the transaction that
 stores it. The counter's row is locked until that transaction ends, so that whoever has read up to a
-number has read all below it. Memory hears only of groups that are in `train`; what is said about a
-sealed group is numbered too, and told again under a new number if the group leaves `sealed`.
+number has read all below it. Memory hears only of entity groups that are in `train`, and only of people
+who had notice of what their judgments teach; anything else that is said is numbered too, and told under
+a new number once the entity group leaves `sealed` and the people have had notice.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import BindParameter, Connection, Row, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, bindparam, exists, select, true
 
 from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment
+from tokencapital.core.people import Notice
 from tokencapital.core.split import Split
 from tokencapital.store.database import Store, chunks, next_numbers
 from tokencapital.store.manifest import Departure, groups_of_cases, mark_departure, splits_of
+from tokencapital.store.notices import may_teach, write_notice
 from tokencapital.store.payloads import Payloads
 from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with_words, stands
 from tokencapital.store.schema import judgment, memory_event, work_case
@@ -137,22 +140,50 @@ def leave_sealed(store: Store, connection: Connection, groups: Iterable[str], wh
     """The groups are in `train` for good, and memory hears now what was judged of them before."""
     leaving = sorted(group for group, split in splits_of(connection, groups).items() if split is Split.SEALED)
     mark_departure(store, connection, leaving, why)
-    told: list[Row[Any]] = []
     for some in chunks(leaving):
-        query = (
-            select(judgment.c.id, judgment.c.capability, judgment.c.sequence, ends().label("valid_until"))
-            .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
-            .where(work_case.c.entity_group.in_(some), stands())
-        )
-        told.extend(connection.execute(query))
-    told.sort(key=lambda row: row.sequence)
-    first = next_numbers(connection, "memory", len(told))
-    change = Change(why.by, why.at, why.reason)
+        _tell_untold(store, connection, work_case.c.entity_group.in_(some), Change(why.by, why.at, why.reason))
+
+
+def record_notice(store: Store, given: Notice) -> int:
+    """The notice is on record; returns how many judgments that were kept until now may teach from now on.
+
+    A notice whose id is there already changes nothing.
+    """
+    with store.begin() as connection:
+        _lock_memory(connection)
+        if not write_notice(store, connection, given):
+            return 0
+        return _tell_untold(store, connection, true(), Change(given.by, given.at, f"notice {given.id}"))
+
+
+def hear_noticed(store: Store, change: Change) -> int:
+    """Memory hears of every judgment that may teach by now, as after people joined a group that had notice."""
+    with store.begin() as connection:
+        _lock_memory(connection)
+        return _tell_untold(store, connection, true(), change)
+
+
+def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool], change: Change) -> int:
+    """How many standing judgments memory hears of now: those of `train` that may teach and never did."""
+    told = exists().where(memory_event.c.judgment_id == judgment.c.id, memory_event.c.learnable)
+    query = (
+        select(judgment, work_case.c.entity_group, ends().label("ends_at"))
+        .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
+        .where(which, stands(), ~told.correlate(judgment), judgment.c.drawn != DrawKind.REPEAT.value)
+        .order_by(judgment.c.sequence)
+    )
+    rows = list(connection.execute(query))
+    splits = splits_of(connection, {row.entity_group for row in rows})
+    taught = may_teach(connection, rows)
+    telling = [row for row in rows if splits[row.entity_group] is Split.TRAIN and row.id in taught]
+    first = next_numbers(connection, "memory", len(telling))
     events = [
         _event_row(first + place, MemoryEventKind.JUDGED, row, learnable=True, change=change)
-        for place, row in enumerate(told)
+        | {"valid_until": row.ends_at}
+        for place, row in enumerate(telling)
     ]
     store.add_new(connection, memory_event, events)
+    return len(events)
 
 
 def _lock_memory(connection: Connection) -> None:
@@ -197,12 +228,15 @@ def _append(
     payloads.write(store, connection)
     store.add_new(connection, judgment, rows)
     splits = splits_of(connection, groups.values())
+    taught = may_teach(connection, numbered)
     events = [
         _event_row(
             said.sequence,
             MemoryEventKind.JUDGED,
             said,
-            learnable=splits[groups[said.case]] is Split.TRAIN,
+            learnable=splits[groups[said.case]] is Split.TRAIN
+            and said.id in taught
+            and said.drawn is not DrawKind.REPEAT,
             change=Change(said.expert, said.at),
         )
         for said in numbered
@@ -246,6 +280,7 @@ def _judgment_row(said: Judgment, payloads: Payloads) -> dict[str, Any]:
         "valid_until": said.valid_until,
         "reason_payload": None if said.reason is None else payloads.add(said.case, said.reason),
         "minutes": said.minutes,
+        "blind": said.blind,
     }
 
 

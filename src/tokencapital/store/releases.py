@@ -41,7 +41,14 @@ def save_artifact(store: Store, made: Artifact) -> str:
     Raises StoreConflict where the lineage names a sequence that memory never gave.
     """
     digest = hashlib.sha256(made.body).hexdigest()
-    row = {"digest": digest, "kind": made.kind, "recipe": made.recipe, "at": made.at, "body": made.body}
+    row = {
+        "digest": digest,
+        "kind": made.kind,
+        "recipe": made.recipe,
+        "at": made.at,
+        "body": made.body,
+        "erased_at": None,
+    }
     lineage = [{"digest": digest, "sequence": sequence} for sequence in sorted(set(made.lineage))]
     with store.begin() as connection:
         store.add_new(connection, artifact, [row])
@@ -50,9 +57,9 @@ def save_artifact(store: Store, made: Artifact) -> str:
 
 
 def load_artifact(store: Store, digest: str) -> bytes | None:
-    """The body of an artifact; None where there is none."""
+    """The body of an artifact; None where there is none, or it was erased."""
     with store.read() as connection:
-        return connection.execute(select(artifact.c.body).where(artifact.c.digest == digest)).scalar()
+        return connection.execute(select(artifact.c.body).where(artifact.c.digest == digest)).scalar() or None
 
 
 def lineage_of(store: Store, digest: str) -> list[int]:

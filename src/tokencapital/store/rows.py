@@ -71,6 +71,7 @@ def judgment_of(row: Row[Any]) -> Judgment:
         valid_until=row.valid_until,
         reason=None if row.reason_body is None else decoded(row.reason_body),
         minutes=row.minutes,
+        blind=row.blind,
         sequence=row.sequence,
     )
 

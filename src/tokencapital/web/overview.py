@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from tokencapital.app.explaining import precedents
 from tokencapital.app.platform import Platform
 from tokencapital.app.reports import report_on_capabilities
 from tokencapital.core.case import Json
 from tokencapital.core.errors import InputError
+from tokencapital.core.people import ANYBODY, Role
 from tokencapital.store.cases import read_case, read_trajectory, recent_trajectories
 from tokencapital.store.draws import open_draws
 from tokencapital.store.releases import releases
@@ -21,6 +22,8 @@ from tokencapital.store.turns import Turn, turns
 from tokencapital.web.pages import Pages
 
 _RUNS = 20
+READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
+"""Who may read what customers wrote."""
 
 
 class OverviewPages:
@@ -33,10 +36,10 @@ class OverviewPages:
     def routes(self) -> list[BaseRoute]:
         """What the site mounts."""
         return [
-            Route("/", self.home, methods=["GET"]),
-            Route("/capability/{capability}", self.capability, methods=["GET"]),
-            Route("/capability/{capability}/curve.json", self.curve, methods=["GET"]),
-            Route("/run/{trajectory}", self.run, methods=["GET"]),
+            self._pages.route("/", self.home, ANYBODY),
+            self._pages.route("/capability/{capability}", self.capability, ANYBODY),
+            self._pages.route("/capability/{capability}/curve.json", self.curve, ANYBODY),
+            self._pages.route("/run/{trajectory}", self.run, READERS),
         ]
 
     async def home(self, request: Request) -> Response:

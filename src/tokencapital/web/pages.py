@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,10 +13,13 @@ from urllib.parse import parse_qsl
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from msgspec import Struct
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from tokencapital.core.errors import InputError
+from tokencapital.core.people import ANYBODY, Role
 
 SESSION_COOKIE = "tcap_session"
 EXPERT_COOKIE = "tcap_expert"
@@ -31,15 +34,20 @@ _HEADERS = {
 }
 
 
+Page = Callable[[Request], Awaitable[Response]]
+"""Answers a request for a page."""
+
 Form = Mapping[str, str]
 """The fields of a form, by name; of several with one name the last."""
 
 
 class Visitor(Struct, frozen=True):
-    """Who looks: a `session` of this browser, and the pseudonym that judgments carry (None: not told yet)."""
+    """Who looks: a `session` of this browser, the pseudonym that judgments carry (None: not told yet), and
+    what they may do: everything where no accounts are set up."""
 
     session: str
     expert: str | None
+    roles: frozenset[Role] = ANYBODY
 
 
 class Pages:
@@ -55,6 +63,16 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters |= {"day": _day, "dollars": _dollars, "percent": _percent, "shown": shown}
+
+    def route(self, path: str, page: Page, roles: frozenset[Role], *, methods: Sequence[str] = ("GET",)) -> Route:
+        """A page or form that only people with one of the `roles` reach."""
+
+        async def guarded(request: Request) -> Response:
+            if not roles & self.visitor(request).roles:
+                raise HTTPException(403, "your account may not see this page")
+            return await page(request)
+
+        return Route(path, guarded, methods=list(methods), name=page.__name__)
 
     def visitor(self, request: Request) -> Visitor:
         """Who sent the request; a browser that comes for the first time gets a session."""

@@ -7,17 +7,20 @@ from urllib.parse import quote, unquote
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from tokencapital.app.desk import Desk, Task
 from tokencapital.app.platform import Platform
 from tokencapital.core.case import ContractKind, Json
 from tokencapital.core.errors import ContractViolation, InputError
 from tokencapital.core.judgment import Verdict
+from tokencapital.core.people import Role
 from tokencapital.web.pages import Form, Pages, Visitor
 
 _VERDICTS = {one.value: one for one in Verdict}
 _MOST_LENGTH = 64
+JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
+"""Who may judge."""
 
 
 class ReviewPages:
@@ -31,10 +34,10 @@ class ReviewPages:
     def routes(self) -> list[BaseRoute]:
         """What the site mounts."""
         return [
-            Route("/review/{capability}", self.show, methods=["GET"]),
-            Route("/review/{capability}", self.judge, methods=["POST"]),
-            Route("/review/{capability}/undo", self.undo, methods=["POST"]),
-            Route("/me", self.introduce, methods=["POST"]),
+            self._pages.route("/review/{capability}", self.show, JUDGES),
+            self._pages.route("/review/{capability}", self.judge, JUDGES, methods=["POST"]),
+            self._pages.route("/review/{capability}/undo", self.undo, JUDGES, methods=["POST"]),
+            self._pages.route("/me", self.introduce, JUDGES, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:

@@ -40,6 +40,7 @@ def test_equal_content_has_an_equal_hash_also_after_storing_it() -> None:
         {"generalist_rule": StageRule(threshold=THRESHOLD)},
         {"explore": 0.0},
         {"recipes": ("linear/2",)},
+        {"passages": 3},
     ],
     ids=lambda change: next(iter(change)),
 )

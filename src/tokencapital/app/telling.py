@@ -1,0 +1,85 @@
+"""Who is declared as a contributor, and what groups are told before their judgments may teach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from tokencapital.app.platform import Platform
+from tokencapital.core.errors import InputError
+from tokencapital.core.people import EVERYONE, Contributor, Notice, NoticeKind
+from tokencapital.store.contributors import add_contributor, read_contributor
+from tokencapital.store.database import Store
+from tokencapital.store.judgments import Change, hear_noticed, record_notice
+
+PLAYER = "player"
+_PLAYED = "Work of the past or of a simulated company is played on this machine; nobody is answered by it."
+
+
+class NoticeAsked(Struct, frozen=True, kw_only=True):
+    """A notice as somebody hands it in. `given_on` None: now."""
+
+    group: str
+    text: str
+    terms: str
+    by: str
+    kind: NoticeKind = NoticeKind.NOTICE
+    given_on: datetime | None = None
+
+
+class NoticeGiven(Struct, frozen=True):
+    """A notice on record, and how many judgments that were kept until then may teach now."""
+
+    notice: Notice
+    teaching: int
+
+
+def give_notice(platform: Platform, asked: NoticeAsked) -> NoticeGiven:
+    """The group had notice. Raises InputError where a part is empty or the day is to come."""
+    now = platform.clock.now()
+    if not all(part.strip() for part in (asked.group, asked.text, asked.terms, asked.by)):
+        raise InputError("a notice needs a group, a text, terms, and who gave it")
+    if asked.given_on is not None and asked.given_on > now:
+        raise InputError(f"{asked.given_on:%Y-%m-%d} is to come", where="notice", remedy="Record it when it was given.")
+    given = Notice(
+        id=platform.ids.new("ntc"),
+        group=asked.group,
+        kind=asked.kind,
+        text=asked.text,
+        terms=asked.terms,
+        given_on=asked.given_on or now,
+        at=now,
+        by=asked.by,
+    )
+    return NoticeGiven(given, record_notice(platform.store, given))
+
+
+def declare_contributor(store: Store, declared: Contributor, *, by: str, at: datetime) -> int:
+    """The contributor is as declared; returns how many judgments may teach now that did not before."""
+    if read_contributor(store, declared.pseudonym) == declared:
+        return 0
+    with store.begin():
+        add_contributor(store, declared, by=by, at=at)
+        return hear_noticed(store, Change(by, at, f"{declared.pseudonym} is in {declared.group}"))
+
+
+def tell_players(store: Store, experts: Sequence[Contributor], at: datetime) -> None:
+    """The experts of played work are declared, and their judgments from `at` on may teach in this store."""
+    for expert in experts:
+        declare_contributor(store, expert, by=PLAYER, at=at)
+    for group in sorted({EVERYONE, *(expert.group for expert in experts)}):
+        record_notice(
+            store,
+            Notice(
+                id=f"ntc_{PLAYER}_{group}",
+                group=group,
+                kind=NoticeKind.NOTICE,
+                text=_PLAYED,
+                terms="none: these judgments leave this store in no release",
+                given_on=at,
+                at=at,
+                by=PLAYER,
+            ),
+        )
