@@ -16,7 +16,7 @@ from tokencapital.core.quantity import Energy, Grade, Money, Usage
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.manifest import Assignment, freeze
 from tokencapital.store.payloads import Payloads, decoded
-from tokencapital.store.schema import payload, trajectory, work_case
+from tokencapital.store.schema import answer_basis, payload, trajectory, work_case
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,6 +48,7 @@ def record_exchanges(store: Store, exchanges: Sequence[Exchange]) -> list[Assign
         payloads.write(store, connection)
         store.add_new(connection, work_case, cases)
         store.add_new(connection, trajectory, trajectories)
+        store.add_new(connection, answer_basis, _basis_rows(exchanges))
     return assignments
 
 
@@ -171,6 +172,12 @@ def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
         "price": done.price,
         "failure": done.failure,
     }
+
+
+def _basis_rows(exchanges: Sequence[Exchange]) -> list[dict[str, object]]:
+    """What each answer rests on, found from there: which answers a judgment, lesson or passage is in."""
+    done = [exchange.trajectory for exchange in exchanges]
+    return [{"basis": basis, "trajectory": one.id, "at": one.at} for one in done for basis in one.answer.because]
 
 
 def _trajectory_of(row: Row[Any]) -> Trajectory:

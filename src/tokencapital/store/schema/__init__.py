@@ -39,7 +39,7 @@ from tokencapital.store.schema.people import (
     notice,
     web_session,
 )
-from tokencapital.store.schema.work import group_manifest, input_group, outcome, trajectory, work_case
+from tokencapital.store.schema.work import answer_basis, group_manifest, input_group, outcome, trajectory, work_case
 
 SCHEMA_VERSION = "0002"
 """The newest migration: what `Store.open` brings a store up to."""
@@ -56,6 +56,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Instant",
     "account",
+    "answer_basis",
     "artifact",
     "artifact_lineage",
     "audit_event",

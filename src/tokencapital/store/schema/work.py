@@ -78,6 +78,15 @@ trajectory = Table(
     Index(None, "capability", "position"),
 )
 
+answer_basis = Table(
+    "answer_basis",
+    metadata,
+    Column("basis", String, primary_key=True),
+    Column("trajectory", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 outcome = Table(
     "outcome",
     metadata,

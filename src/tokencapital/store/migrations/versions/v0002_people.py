@@ -220,6 +220,14 @@ def _review() -> None:
 
 
 def _made() -> None:
+    op.create_table(
+        "answer_basis",
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("trajectory", sa.String(), nullable=False),
+        sa.Column("at", _AT, nullable=False),
+        sa.PrimaryKeyConstraint("basis", "trajectory", name="pk_answer_basis"),
+        sqlite_with_rowid=False,
+    )
     op.add_column("artifact", sa.Column("erased_at", _AT, nullable=True))
     op.create_table(
         "rebuild_event",
@@ -249,12 +257,9 @@ def _made() -> None:
 
 
 def _seed() -> None:
-    """Counters, how many cases each capability has had, and the draws that nobody has answered yet."""
+    """Counters, and the draws that nobody has answered yet."""
     counter = sa.table("counter", sa.column("name", sa.String), sa.column("value", sa.BigInteger))
     op.bulk_insert(counter, [{"name": name, "value": 0} for name in ("audit", "knowledge")])
-    op.execute(
-        "INSERT INTO counter (name, value) SELECT 'cases:' || capability, COUNT(*) FROM work_case GROUP BY capability"
-    )
     op.execute(
         "INSERT INTO open_draw (draw, position, case_id, capability, kind) "
         "SELECT d.id, d.position, d.case_id, d.capability, d.kind FROM draw AS d WHERE "
@@ -265,6 +270,7 @@ def _seed() -> None:
 
 
 _FACTS = (
+    "answer_basis",
     "contributor_event",
     "notice",
     "audit_event",
