@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
+from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.judgments import find_judgments, withdraw
 from tokencapital.store.releases import lineage_of
 
@@ -25,14 +26,16 @@ def retract(platform: Platform, ids: Sequence[str], by: str, reason: str | None)
 
     Raises InputError.
     """
-    store = platform.store
-    with store.begin():
+    store, now = platform.store, platform.clock.now()
+    with store.begin() as connection:
         known = find_judgments(store, ids)
         missing = sorted(set(ids) - set(known))
         if missing:
             raise InputError(f"no judgment {', '.join(missing)} is stored", remedy="See the judgments of a case's run.")
         for judgment_id in dict.fromkeys(ids):
-            withdraw(store, judgment_id, by=by, at=platform.clock.now(), reason=reason)
+            withdraw(store, judgment_id, by=by, at=now, reason=reason)
+        for judgment_id in dict.fromkeys(ids):
+            append_audit(store, connection, Act(what=Done.RETRACTED, subject=judgment_id, at=now, by=by))
     sequences = {one.sequence for one in known.values()}
     resting = [
         _resting(platform, capability, sequences) for capability in sorted({one.capability for one in known.values()})

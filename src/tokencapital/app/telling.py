@@ -10,6 +10,7 @@ from msgspec import Struct
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
 from tokencapital.core.people import EVERYONE, Contributor, Notice, NoticeKind
+from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.contributors import add_contributor, read_contributor
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import Change, hear_noticed, record_notice
@@ -53,16 +54,25 @@ def give_notice(platform: Platform, asked: NoticeAsked) -> NoticeGiven:
         at=now,
         by=asked.by,
     )
-    return NoticeGiven(given, record_notice(platform.store, given))
+    with platform.store.begin() as connection:
+        teaching = record_notice(platform.store, given)
+        body = {"group": given.group, "kind": given.kind.value, "teaching": teaching}
+        act = Act(what=Done.NOTICE_RECORDED, subject=given.id, at=now, by=given.by, body=body)
+        append_audit(platform.store, connection, act)
+    return NoticeGiven(given, teaching)
 
 
 def declare_contributor(store: Store, declared: Contributor, *, by: str, at: datetime) -> int:
     """The contributor is as declared; returns how many judgments may teach now that did not before."""
     if read_contributor(store, declared.pseudonym) == declared:
         return 0
-    with store.begin():
+    with store.begin() as connection:
         add_contributor(store, declared, by=by, at=at)
-        return hear_noticed(store, Change(by, at, f"{declared.pseudonym} is in {declared.group}"))
+        teaching = hear_noticed(store, Change(by, at, f"{declared.pseudonym} is in {declared.group}"))
+        body = {"group": declared.group, "teaching": teaching}
+        act = Act(what=Done.CONTRIBUTOR_DECLARED, subject=declared.pseudonym, at=at, by=by, body=body)
+        append_audit(store, connection, act)
+        return teaching
 
 
 def tell_players(store: Store, experts: Sequence[Contributor], at: datetime) -> None:

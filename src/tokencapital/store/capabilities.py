@@ -9,13 +9,19 @@ from sqlalchemy import Table, func, select
 
 from tokencapital.core.case import Capability, Goal, Mode
 from tokencapital.core.errors import InputError, UnknownCapability
+from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.database import Store
 from tokencapital.store.schema import capability_event, goal_event
 
 
 def declare_capability(store: Store, declared: Capability, *, by: str, at: datetime) -> None:
     """The capability is as declared from now on. Raises InputError where nobody is named."""
-    _append(store, capability_event, declared.name, declared, by, at)
+    with store.begin() as connection:
+        before = read_capability(store, declared.name)
+        _append(store, capability_event, declared.name, declared, by, at)
+        what = Done.MODE_RAISED if _raises(before, declared) else Done.CAPABILITY_DECLARED
+        body = {"mode": declared.mode.value}
+        append_audit(store, connection, Act(what=what, subject=declared.name, at=at, by=by, body=body))
 
 
 def set_mode(store: Store, name: str, mode: Mode, *, by: str, at: datetime) -> Capability:
@@ -31,7 +37,9 @@ def set_mode(store: Store, name: str, mode: Mode, *, by: str, at: datetime) -> C
 
 def declare_goal(store: Store, declared: Goal, *, by: str, at: datetime) -> None:
     """The goal of its capability is as declared from now on. Raises InputError where nobody is named."""
-    _append(store, goal_event, declared.capability, declared, by, at)
+    with store.begin() as connection:
+        _append(store, goal_event, declared.capability, declared, by, at)
+        append_audit(store, connection, Act(what=Done.GOAL_DECLARED, subject=declared.capability, at=at, by=by))
 
 
 def read_capability(store: Store, name: str) -> Capability | None:
@@ -53,6 +61,12 @@ def list_capabilities(store: Store) -> list[Capability]:
     with store.read() as connection:
         bodies = list(connection.execute(query).scalars())
     return sorted((msgspec.json.decode(body, type=Capability) for body in bodies), key=lambda known: known.name)
+
+
+def _raises(before: Capability | None, declared: Capability) -> bool:
+    """Whether more becomes of the capability's answers than before it was declared so."""
+    modes = list(Mode)
+    return modes.index(declared.mode) > modes.index(before.mode if before else Mode.OBSERVE)
 
 
 def _append(store: Store, table: Table, name: str, declared: Capability | Goal, by: str, at: datetime) -> None:
