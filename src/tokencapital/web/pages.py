@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from tokencapital.core.errors import InputError
 from tokencapital.core.people import ANYBODY, Role
+from tokencapital.web.navigation import capability_links, house_links
 
 SESSION_COOKIE = "tcap_session"
 EXPERT_COOKIE = "tcap_expert"
@@ -55,6 +56,7 @@ class Pages:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._mounted: set[str] = set()
         self._templates = Environment(
             loader=PackageLoader("tokencapital.web"),
             autoescape=select_autoescape(default=True),
@@ -66,6 +68,8 @@ class Pages:
 
     def route(self, path: str, page: Page, roles: frozenset[Role], *, methods: Sequence[str] = ("GET",)) -> Route:
         """A page or form that only people with one of the `roles` reach."""
+        if "GET" in methods:
+            self._mounted.add(path)
 
         async def guarded(request: Request) -> Response:
             if not roles & self.visitor(request).roles:
@@ -83,7 +87,14 @@ class Pages:
         """The page, with the cookies that the visitor needs for its forms."""
         visitor = self.visitor(request)
         page = self._templates.get_template(template)
-        body = page.render(**facts, visitor=visitor, token=self._token(visitor), path=request.url.path)
+        body = page.render(
+            **facts,
+            visitor=visitor,
+            token=self._token(visitor),
+            path=request.url.path,
+            links=house_links(visitor.roles, self._mounted),
+            tabs=capability_links(request.path_params.get("capability"), visitor.roles, self._mounted),
+        )
         response = HTMLResponse(body, status, headers=_HEADERS)
         if SESSION_COOKIE not in request.cookies:
             _keep(response, request, SESSION_COOKIE, visitor.session)
