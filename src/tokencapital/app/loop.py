@@ -28,6 +28,8 @@ from tokencapital.meter.meter import Spent
 from tokencapital.models.threads import all_cores_for_algebra
 from tokencapital.promote.decide import Gate, decide, watch
 from tokencapital.serve.generalist import GeneralistAnswer
+from tokencapital.serve.ports import lessons_that_hold
+from tokencapital.serve.prompt import Shown
 from tokencapital.store.cases import count_cases, trajectories_after
 from tokencapital.store.draws import drawn_cases
 from tokencapital.store.ledger import append_transactions, transactions
@@ -111,7 +113,8 @@ async def learn_to_show(place: Workplace, tolerance: float) -> tuple[list[Candid
         return [], ()
     labels = place.capability.contract.labels or place.engine.memory.labels(now)
     live = place.releases.live(place.name)
-    candidate, answers = await propose_exemplars(dataset, live, stage, labels, _asked(place, tolerance))
+    beside = Shown(labels=labels, lessons=lessons_that_hold(place.parts.lessons, live.policy, now))
+    candidate, answers = await propose_exemplars(dataset, live, stage, beside, _asked(place, tolerance))
     return [candidate] if candidate else [], answers
 
 

@@ -14,7 +14,7 @@ from tokencapital.core.quantity import Energy, Money, Usage
 from tokencapital.evaluate.scorers import Score, score
 from tokencapital.evaluate.tasks import Task
 from tokencapital.serve.engine import Engine, Parts
-from tokencapital.serve.ports import FixedRelease, Live, NoSink
+from tokencapital.serve.ports import FixedRelease, Live, NoSink, lessons_that_hold
 from tokencapital.store.evaluations import EvaluationKey, cached_evaluations, save_evaluations
 from tokencapital.store.memory import Memory
 
@@ -107,8 +107,9 @@ class Runner:
 
     def _key(self, live: Live) -> EvaluationKey:
         generalist = self._parts.generalist
+        held = lessons_that_hold(self._parts.lessons, live.policy, self._parts.clock.now())
         return EvaluationKey(
-            policy=live.policy.hash,
+            policy=msgspec.structs.replace(live.policy, lessons=tuple(held)).hash,
             memory=self._memory.sequence,
             generalist=generalist.name if generalist else None,
             seed=self._parts.seed,

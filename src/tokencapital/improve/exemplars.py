@@ -22,6 +22,7 @@ from tokencapital.improve.dataset import Dataset
 from tokencapital.improve.propose import Asked, Candidate
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question, answer_score
 from tokencapital.serve.ports import Live
+from tokencapital.serve.prompt import Shown
 from tokencapital.stats.calibration import fit_calibration
 
 RECIPE = "exemplars/1"
@@ -41,9 +42,11 @@ class ExemplarTrial(Struct, frozen=True):
 
 
 async def propose_exemplars(
-    dataset: Dataset, live: Live, stage: GeneralistStage, labels: Sequence[str], asked: Asked
+    dataset: Dataset, live: Live, stage: GeneralistStage, beside: Shown, asked: Asked
 ) -> tuple[Candidate | None, tuple[GeneralistAnswer, ...]]:
     """The live policy showing as many exemplars as pay, and every answer that finding out took.
+
+    `beside` is what is shown apart from them.
 
     None where there are too few uniform draws to try it on.
     """
@@ -51,7 +54,7 @@ async def propose_exemplars(
     if len(rows) < FEWEST_CASES:
         return None, ()
     chosen = np.random.default_rng(asked.seed).permutation(rows)[:MOST_CASES]
-    trials = [await _try(dataset, live.policy, stage, labels, chosen, size) for size in SIZES]
+    trials = [await _try(dataset, live.policy, stage, beside, chosen, size) for size in SIZES]
     best = max(trials, key=lambda trial: (int(trial.held_out.right.sum()), -trial.size))
     policy = msgspec.structs.replace(
         live.policy,
@@ -82,14 +85,14 @@ async def _try(
     dataset: Dataset,
     policy: Policy,
     stage: GeneralistStage,
-    labels: Sequence[str],
+    beside: Shown,
     rows: NDArray[np.intp],
     size: int,
 ) -> ExemplarTrial:
     shown = nearest_of_others(dataset, rows, size)
     unsure = Answer(value=None, stage=Stage.PERSON)
     questions = [
-        Question(dataset.judged[row].case, [dataset.judged[i] for i in near], labels, unsure)
+        Question(dataset.judged[row].case, _with(beside, dataset, near), unsure)
         for row, near in zip(rows, shown, strict=True)
     ]
     answers = await asyncio.gather(*(stage.ask(policy, question) for question in questions))
@@ -103,6 +106,10 @@ async def _try(
         tuple(dataset.judged[row].case.group for row in rows),
     )
     return ExemplarTrial(size, held_out, tuple(answers))
+
+
+def _with(beside: Shown, dataset: Dataset, rows: Sequence[int]) -> Shown:
+    return msgspec.structs.replace(beside, exemplars=[dataset.judged[row] for row in rows])
 
 
 def nearest_of_others(dataset: Dataset, rows: NDArray[np.intp], size: int) -> list[list[int]]:

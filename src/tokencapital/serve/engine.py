@@ -19,7 +19,8 @@ from tokencapital.meter.meter import Meter, Spent
 from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.tokens import case_text
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
-from tokencapital.serve.ports import Live, ReleaseReader, Sink
+from tokencapital.serve.ports import LessonReader, Live, ReleaseReader, Sink, lessons_that_hold
+from tokencapital.serve.prompt import Shown
 from tokencapital.serve.stages import Explore, Local, Moment, answer_locally, to_person
 from tokencapital.store.database import Store
 from tokencapital.store.memory import Memory, Vectors
@@ -28,7 +29,8 @@ from tokencapital.store.memory import Memory, Vectors
 class Parts(Struct, frozen=True, kw_only=True):
     """What an engine is made of. `generalist` None: no model is asked; `concurrency` bounds its calls.
 
-    `shown` False: nobody gets to see the answers, as in `shadow` mode; their propensity is 0.
+    `lessons` None: no lesson is shown to it. `shown` False: nobody gets to see the answers, as in `shadow`
+    mode; their propensity is 0.
     """
 
     store: Store
@@ -39,6 +41,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     generalist: ModelClient | None = None
+    lessons: LessonReader | None = None
     seed: int = 0
     concurrency: int = 8
     shown: bool = True
@@ -121,11 +124,12 @@ class Engine:
         if stage is None or not policy.generalist or not unsure:
             return asked
         labels = policy.contract.labels or self.memory.labels(moment.now)
-        shown = self._exemplars(moment, vectors[unsure])
-        questions = [
-            Question(cases[i], self.memory.judged(rows), labels, local[i].answer)
-            for i, rows in zip(unsure, shown, strict=True)
+        lessons = lessons_that_hold(self._parts.lessons, policy, moment.now)
+        shown = [
+            Shown(exemplars=self.memory.judged(rows), labels=labels, lessons=lessons)
+            for rows in self._exemplars(moment, vectors[unsure])
         ]
+        questions = [Question(cases[i], beside, local[i].answer) for i, beside in zip(unsure, shown, strict=True)]
         answers = await asyncio.gather(*(stage.ask(policy, question) for question in questions))
         for i, answer in zip(unsure, answers, strict=True):
             asked[i] = answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
 from time import perf_counter
 
 from msgspec import Struct
@@ -12,21 +11,19 @@ from msgspec import Struct
 from tokencapital.core.answer import Answer, Stage
 from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.errors import ContractViolation, ModelError
-from tokencapital.core.judgment import JudgedCase
 from tokencapital.core.policy import Policy
 from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion, ModelClient
-from tokencapital.serve.prompt import generalist_request, read_answer
+from tokencapital.serve.prompt import Shown, generalist_request, read_answer
 from tokencapital.serve.stages import surest, to_person
 from tokencapital.stats.calibration import confidence
 
 
 class Question(Struct, frozen=True):
-    """A case to ask about: the exemplars to show, the labels known, and the best local draft."""
+    """A case to ask about, what to show beside it, and the best local draft."""
 
     case: Case
-    exemplars: Sequence[JudgedCase]
-    labels: Sequence[str]
+    shown: Shown
     draft: Answer
 
 
@@ -64,9 +61,9 @@ class GeneralistStage:
 
     async def ask(self, policy: Policy, question: Question) -> GeneralistAnswer:
         """The generalist's answer, or a draft for a person where it fails or is not sure enough."""
-        if policy.contract.kind is ContractKind.LABEL and not question.labels:
+        if policy.contract.kind is ContractKind.LABEL and not question.shown.labels:
             return GeneralistAnswer(question.draft)
-        request = generalist_request(policy, question.case, question.exemplars, question.labels, self._seed)
+        request = generalist_request(policy, question.case, question.shown, self._seed)
         async with self._slots:
             started = perf_counter()
             try:
@@ -90,7 +87,7 @@ class GeneralistStage:
             stage=Stage.GENERALIST if sure else Stage.PERSON,
             source=Stage.GENERALIST,
             confidence=known,
-            because=tuple(shown.judgment.id for shown in question.exemplars),
+            because=question.shown.because,
         )
         if sure:
             return answer

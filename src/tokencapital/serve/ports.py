@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -33,12 +34,25 @@ class ReleaseReader(Protocol):
         ...
 
 
+class LessonReader(Protocol):
+    """Knows the sentences of lessons, and which of them hold."""
+
+    def texts(self, ids: Sequence[str], now: datetime) -> Mapping[str, str]:
+        """The sentences by id of those lessons that hold at the time `now`, in the order of `ids`."""
+        ...
+
+
 class Sink(Protocol):
     """Takes what was done."""
 
     def record(self, exchanges: Sequence[Exchange]) -> None:
         """The exchanges are durable when this returns, all or none of them."""
         ...
+
+
+def lessons_that_hold(reader: LessonReader | None, policy: Policy, now: datetime) -> Mapping[str, str]:
+    """The sentences by id of the policy's lessons that hold at the time `now`; none without a reader."""
+    return reader.texts(policy.lessons, now) if policy.lessons and reader is not None else {}
 
 
 class FixedRelease:

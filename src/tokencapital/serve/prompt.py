@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 
 from tokencapital.core.case import Case, Contract, ContractKind, Json, Message, Value
 from tokencapital.core.errors import ContractViolation, ModelGarbage
@@ -26,27 +28,40 @@ _TASKS = {
 }
 
 
-def generalist_request(
-    policy: Policy, case: Case, exemplars: Sequence[JudgedCase], labels: Sequence[str], seed: int
-) -> ModelRequest:
+class Shown(Struct, frozen=True, kw_only=True):
+    """What a generalist is shown beside a case.
+
+    `exemplars` come nearest first and without those that carry no answer; `labels` are all known ones,
+    and bind a `label` contract only; `lessons` are the sentences by id of those that hold, in the order of the policy.
+    """
+
+    exemplars: Sequence[JudgedCase] = ()
+    labels: Sequence[str] = ()
+    lessons: Mapping[str, str] = {}
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """The ids of the judgments and lessons that an answer rests on."""
+        return (*(one.judgment.id for one in self.exemplars), *self.lessons)
+
+
+def generalist_request(policy: Policy, case: Case, shown: Shown, seed: int) -> ModelRequest:
     """Instructions and lessons, the exemplars as earlier turns with the nearest last, then the case.
 
-    `exemplars` come nearest first and without those that carry no answer; `labels` are all known
-    ones, and bind a `label` contract only. Instructions come first and never change within a
-    policy, so that a model can keep what it read of them.
+    Instructions come first and change only when a lesson does, so that a model can keep what it read of them.
     """
-    turns = [_instructions(policy)]
-    for exemplar in reversed(exemplars):
+    turns = [_instructions(policy, shown)]
+    for exemplar in reversed(shown.exemplars):
         turns.append(Message("user", _shown(exemplar.case, policy.contract.kind, _EXEMPLAR_CHARACTERS)))
         turns.append(Message("assistant", _written(exemplar.judgment.answer)))
     turns.append(Message("user", _shown(case, policy.contract.kind, _CASE_CHARACTERS)))
     match policy.contract.kind:
         case ContractKind.LABEL:
             return ModelRequest(
-                messages=tuple(turns), max_tokens=_LABEL_TOKENS, seed=seed, labels=tuple(dict.fromkeys(labels))
+                messages=tuple(turns), max_tokens=_LABEL_TOKENS, seed=seed, labels=tuple(dict.fromkeys(shown.labels))
             )
         case ContractKind.FIELDS | ContractKind.TOOLS:
-            schema = policy.contract.schema or learned_schema([exemplar.judgment.answer for exemplar in exemplars])
+            schema = policy.contract.schema or learned_schema([one.judgment.answer for one in shown.exemplars])
             return ModelRequest(messages=tuple(turns), max_tokens=_FIELDS_TOKENS, seed=seed, schema=schema)
         case ContractKind.TEXT:
             return ModelRequest(messages=tuple(turns), max_tokens=_TEXT_TOKENS, seed=seed)
@@ -95,10 +110,10 @@ def _field_schema(values: Sequence[Json]) -> dict[str, Json]:
     return {"type": "string"} if all(isinstance(value, str) for value in values) else {}
 
 
-def _instructions(policy: Policy) -> Message:
+def _instructions(policy: Policy, shown: Shown) -> Message:
     parts = [policy.instructions or _TASKS[policy.contract.kind]]
-    if policy.lessons:
-        parts.append("\n".join(f"- {lesson}" for lesson in policy.lessons))
+    if shown.lessons:
+        parts.append("\n".join(f"- {lesson}" for lesson in shown.lessons.values()))
     return Message("system", "\n\n".join(parts))
 
 

@@ -15,10 +15,12 @@ from tokencapital.improve.propose import Asked
 from tokencapital.models.base import ModelRequest
 from tokencapital.serve.generalist import GeneralistStage
 from tokencapital.serve.ports import Live
+from tokencapital.serve.prompt import Shown
 from tokencapital.testing.models import HashEmbedder, ScriptedModel
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 LIVE = Live(Policy(capability="triage", contract=Contract(kind=ContractKind.LABEL), exemplars=0))
+BESIDE = Shown(labels=("phone", "printer"))
 ASKED = Asked(tolerance=0.1, seed=0, now=NOW, rebuilds=False)
 
 
@@ -62,7 +64,7 @@ def stage(needed: int) -> GeneralistStage:
 
 async def test_the_fewest_exemplars_that_do_as_well_are_proposed_as_a_change() -> None:
     for needed, chosen in ((1, SIZES[0]), (SIZES[1], SIZES[1])):
-        candidate, answers = await propose_exemplars(dataset(30), LIVE, stage(needed), ("phone", "printer"), ASKED)
+        candidate, answers = await propose_exemplars(dataset(30), LIVE, stage(needed), BESIDE, ASKED)
         assert candidate is not None
         assert candidate.lane is Lane.CHANGE
         assert candidate.policy.exemplars == chosen
@@ -72,7 +74,7 @@ async def test_the_fewest_exemplars_that_do_as_well_are_proposed_as_a_change() -
 
 
 async def test_too_few_uniform_draws_propose_nothing_and_cost_nothing() -> None:
-    assert await propose_exemplars(dataset(FEWEST_CASES - 1), LIVE, stage(1), ("phone",), ASKED) == (None, ())
+    assert await propose_exemplars(dataset(FEWEST_CASES - 1), LIVE, stage(1), BESIDE, ASKED) == (None, ())
 
 
 def test_nobody_is_shown_a_case_of_their_own_entity() -> None:

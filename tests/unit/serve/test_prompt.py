@@ -12,7 +12,7 @@ from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment, Verdict
 from tokencapital.core.policy import Policy
 from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion
-from tokencapital.serve.prompt import generalist_request, learned_schema, read_answer
+from tokencapital.serve.prompt import Shown, generalist_request, learned_schema, read_answer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 LABEL = Contract(kind=ContractKind.LABEL)
@@ -46,9 +46,13 @@ def completion(text: str) -> Completion:
 
 
 def test_the_nearest_exemplar_stands_last_before_the_case() -> None:
-    policy = Policy(capability="x", contract=LABEL, instructions="Sort.", lessons=("Lost is not stolen.",))
-    near_first = [judged("near", "almost this"), judged("far", "something else")]
-    request = generalist_request(policy, case("this"), near_first, ["near", "far", "other", "near"], seed=3)
+    policy = Policy(capability="x", contract=LABEL, instructions="Sort.", lessons=("lsn_1", "lsn_2"))
+    shown = Shown(
+        exemplars=[judged("near", "almost this"), judged("far", "something else")],
+        labels=["near", "far", "other", "near"],
+        lessons={"lsn_2": "Lost is not stolen."},
+    )
+    request = generalist_request(policy, case("this"), shown, seed=3)
     assert [(message.role, message.content) for message in request.messages] == [
         ("system", "Sort.\n\n- Lost is not stolen."),
         ("user", "something else"),
@@ -63,7 +67,8 @@ def test_the_nearest_exemplar_stands_last_before_the_case() -> None:
 
 def test_a_conversation_is_one_message_with_its_context_and_its_end_is_kept() -> None:
     policy = Policy(capability="x", contract=LABEL)
-    request = generalist_request(policy, case("x" * 9_000, "And then?", "It broke.", tool="hotel"), [], ["a"], seed=0)
+    long = case("x" * 9_000, "And then?", "It broke.", tool="hotel")
+    request = generalist_request(policy, long, Shown(labels=["a"]), seed=0)
     shown = request.messages[-1].content
     assert shown.startswith("tool: hotel\n")
     assert shown.endswith("assistant: And then?\nuser: It broke.")
@@ -72,10 +77,10 @@ def test_a_conversation_is_one_message_with_its_context_and_its_end_is_kept() ->
 
 def test_fields_are_bound_to_the_declared_schema_else_to_the_one_learned() -> None:
     declared = {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}
-    shown = [judged({"day": "Monday"}, "on monday")]
+    shown = Shown(exemplars=[judged({"day": "Monday"}, "on monday")])
     with_schema = Policy(capability="x", contract=Contract(kind=ContractKind.FIELDS, schema=declared))
-    assert generalist_request(with_schema, case("?"), shown, [], 0).schema == declared
-    request = generalist_request(Policy(capability="x", contract=FIELDS), case("?"), shown, [], 0)
+    assert generalist_request(with_schema, case("?"), shown, 0).schema == declared
+    request = generalist_request(Policy(capability="x", contract=FIELDS), case("?"), shown, 0)
     assert request.schema == learned_schema([{"day": "Monday"}])
     assert request.messages[-2].content == '{"day":"Monday"}'
 
