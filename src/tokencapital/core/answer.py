@@ -9,6 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from tokencapital.core.case import Case, Value
+from tokencapital.core.knowledge import Citation
 from tokencapital.core.quantity import Energy, Money, Usage
 
 
@@ -49,7 +50,8 @@ class Trajectory(Struct, frozen=True, kw_only=True):
     `release` is None before the first one. `propensity` is the probability with which this way of
     answering was taken. `cost` None: no price is known; `price` says where the price came from and since
     when it holds. `elapsed_s` is wall time inside the engine.
-    `failure` says why a stage that was asked gave nothing; None: none failed.
+    `failure` says why a stage that was asked gave nothing; None: none failed. `false_citations` counts
+    the citations that were taken out of the answer, because no passage shown or standing answers to them.
     """
 
     id: str
@@ -69,10 +71,15 @@ class Trajectory(Struct, frozen=True, kw_only=True):
     release: str | None = None
     generalist: str | None = None
     failure: str | None = None
+    false_citations: int = 0
 
 
 class Exchange(Struct, frozen=True):
-    """A case with what was done on it: what the engine hands to its sink."""
+    """A case with what was done on it: what the engine hands to its sink.
+
+    `citations` are the passages that the words of the answer cite.
+    """
 
     case: Case
     trajectory: Trajectory
+    citations: tuple[Citation, ...] = ()

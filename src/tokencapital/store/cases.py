@@ -171,6 +171,7 @@ def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
         "generalist": done.generalist,
         "price": done.price,
         "failure": done.failure,
+        "false_citations": done.false_citations,
     }
 
 
@@ -201,6 +202,7 @@ def _trajectory_of(row: Row[Any]) -> Trajectory:
         generalist=row.generalist,
         price=row.price,
         failure=row.failure,
+        false_citations=row.false_citations,
     )
 
 

@@ -18,7 +18,13 @@ from tokencapital.store.schema.judged import (
     sealed_member,
     sealed_retirement,
 )
-from tokencapital.store.schema.knowledge import document_event, lesson_event, mark_event, passage
+from tokencapital.store.schema.knowledge import (
+    document_event,
+    document_passage,
+    lesson_event,
+    mark_event,
+    passage,
+)
 from tokencapital.store.schema.made import (
     artifact,
     artifact_lineage,
@@ -66,6 +72,7 @@ __all__ = [
     "contributor_name",
     "counter",
     "document_event",
+    "document_passage",
     "draw",
     "evaluation",
     "goal_event",

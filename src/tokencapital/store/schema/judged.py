@@ -65,6 +65,8 @@ draw = Table(
     Column("kind", String, nullable=False),
     Column("probability", Float),
     Column("at", Instant, nullable=False),
+    Column("asked_of", String),
+    Column("passed_by", String),
     Index(None, "capability", "position"),
 )
 
@@ -114,6 +116,7 @@ open_draw = Table(
     case_reference(),
     Column("capability", String, nullable=False),
     Column("kind", String, nullable=False),
+    Column("asked_of", String),
     Index(None, "capability", "position"),
 )
 
@@ -122,6 +125,7 @@ lease = Table(
     metadata,
     Column("draw", String, ForeignKey("draw.id"), primary_key=True),
     Column("holder", String, nullable=False),
+    Column("since", Instant, nullable=False),
     Column("until", Instant, nullable=False),
 )
 
@@ -133,6 +137,7 @@ conflict_event = Table(
     Column("capability", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("body", Text, nullable=False),
+    Column("reason_payload", String, ForeignKey("payload.digest")),
     Column("at", Instant, nullable=False),
     Column("by", String, nullable=False),
     Index(None, "capability", "position"),

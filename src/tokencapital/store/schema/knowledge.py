@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
 
 from tokencapital.store.schema.base import Instant, metadata, payload_reference, position
 
@@ -30,12 +30,18 @@ passage = Table(
     metadata,
     position(),
     Column("id", String, nullable=False, unique=True),
-    Column("document", String, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("ordinal", Integer, nullable=False),
-    Column("heading", String, nullable=False),
+    Column("document", String, nullable=False, index=True),
     payload_reference(),
-    UniqueConstraint("document", "version", "ordinal"),
+)
+
+document_passage = Table(
+    "document_passage",
+    metadata,
+    Column("document", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("passage", String, ForeignKey("passage.id"), nullable=False, index=True),
+    Column("heading", String, nullable=False),
 )
 
 lesson_event = Table(

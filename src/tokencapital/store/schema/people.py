@@ -34,6 +34,7 @@ account = Table(
     Column("secret", String, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("by", String, nullable=False),
 )
 
 web_session = Table(

@@ -75,6 +75,7 @@ trajectory = Table(
     Column("generalist", String),
     Column("price", String),
     Column("failure", String),
+    Column("false_citations", Integer, nullable=False, server_default="0"),
     Index(None, "capability", "position"),
 )
 

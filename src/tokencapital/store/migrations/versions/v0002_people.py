@@ -57,6 +57,7 @@ def _people() -> None:
         sa.Column("secret", sa.String(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("at", _AT, nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("login", name="pk_account"),
     )
     op.create_index("ix_account_contributor", "account", ["contributor"])
@@ -127,15 +128,23 @@ def _documents() -> None:
         sa.Column("position", _NUMBER, autoincrement=True, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("document", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("ordinal", sa.Integer(), nullable=False),
-        sa.Column("heading", sa.String(), nullable=False),
         sa.Column("payload", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["payload"], ["payload.digest"], name="fk_passage_payload"),
         sa.PrimaryKeyConstraint("position", name="pk_passage"),
-        sa.UniqueConstraint("document", "version", "ordinal", name="uq_passage_document_version_ordinal"),
         sa.UniqueConstraint("id", name="uq_passage_id"),
     )
+    op.create_index("ix_passage_document", "passage", ["document"])
+    op.create_table(
+        "document_passage",
+        sa.Column("document", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("passage", sa.String(), nullable=False),
+        sa.Column("heading", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["passage"], ["passage.id"], name="fk_document_passage_passage"),
+        sa.PrimaryKeyConstraint("document", "version", "ordinal", name="pk_document_passage"),
+    )
+    op.create_index("ix_document_passage_passage", "document_passage", ["passage"])
 
 
 def _lessons() -> None:
@@ -172,6 +181,8 @@ def _lessons() -> None:
 
 
 def _review() -> None:
+    op.add_column("draw", sa.Column("asked_of", sa.String(), nullable=True))
+    op.add_column("draw", sa.Column("passed_by", sa.String(), nullable=True))
     op.create_table(
         "open_draw",
         sa.Column("draw", sa.String(), nullable=False),
@@ -179,6 +190,7 @@ def _review() -> None:
         sa.Column("case_id", sa.String(), nullable=False),
         sa.Column("capability", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("asked_of", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["case_id"], ["work_case.id"], name="fk_open_draw_case_id"),
         sa.ForeignKeyConstraint(["draw"], ["draw.id"], name="fk_open_draw_draw"),
         sa.PrimaryKeyConstraint("draw", name="pk_open_draw"),
@@ -189,6 +201,7 @@ def _review() -> None:
         "lease",
         sa.Column("draw", sa.String(), nullable=False),
         sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("since", _AT, nullable=False),
         sa.Column("until", _AT, nullable=False),
         sa.ForeignKeyConstraint(["draw"], ["draw.id"], name="fk_lease_draw"),
         sa.PrimaryKeyConstraint("draw", name="pk_lease"),
@@ -200,8 +213,10 @@ def _review() -> None:
         sa.Column("capability", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("reason_payload", sa.String(), nullable=True),
         sa.Column("at", _AT, nullable=False),
         sa.Column("by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["reason_payload"], ["payload.digest"], name="fk_conflict_event_reason_payload"),
         sa.PrimaryKeyConstraint("position", name="pk_conflict_event"),
     )
     op.create_index("ix_conflict_event_capability_position", "conflict_event", ["capability", "position"])
@@ -229,6 +244,7 @@ def _made() -> None:
         sqlite_with_rowid=False,
     )
     op.add_column("artifact", sa.Column("erased_at", _AT, nullable=True))
+    op.add_column("trajectory", sa.Column("false_citations", sa.Integer(), server_default="0", nullable=False))
     op.create_table(
         "rebuild_event",
         sa.Column("position", _NUMBER, autoincrement=True, nullable=False),
@@ -276,6 +292,7 @@ _FACTS = (
     "audit_event",
     "document_event",
     "passage",
+    "document_passage",
     "lesson_event",
     "mark_event",
     "conflict_event",
