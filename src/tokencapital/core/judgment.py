@@ -47,6 +47,8 @@ class Draw(Struct, frozen=True, kw_only=True):
 
     For `uniform` it is the probability of inclusion among the cases of its split, for `active` that
     of being picked from the pool as it stood. Volunteered judgments have no draw: None.
+    `asked_of` is the only one whom a repeat asks (None: anybody), `passed_by` the judgment by which somebody
+    handed the case on (None: the case was drawn for itself).
     """
 
     id: str
@@ -55,6 +57,8 @@ class Draw(Struct, frozen=True, kw_only=True):
     kind: DrawKind
     probability: float | None
     at: datetime
+    asked_of: str | None = None
+    passed_by: str | None = None
 
 
 class Judgment(Struct, frozen=True, kw_only=True):

@@ -6,15 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind
 from tokencapital.core.split import Split
 from tokencapital.store.database import Store
 from tokencapital.store.manifest import groups_of_cases, splits_of
-from tokencapital.store.rows import stands
-from tokencapital.store.schema import draw, judgment, work_case
+from tokencapital.store.queue import bring_up_to_date, count_open, draw_of, open_draws
+from tokencapital.store.schema import draw, work_case
+
+__all__ = [
+    "all_draws",
+    "append_draws",
+    "count_drawn",
+    "count_open",
+    "draw_counts",
+    "drawn_cases",
+    "open_draws",
+    "undrawn_train_cases",
+]
 
 
 def append_draws(store: Store, draws: Sequence[Draw]) -> None:
@@ -36,41 +47,14 @@ def append_draws(store: Store, draws: Sequence[Draw]) -> None:
                     remedy="Draw sealed cases uniformly.",
                 )
         store.add_new(connection, draw, [_draw_row(drawn) for drawn in draws])
-
-
-def open_draws(store: Store, capability: str) -> list[Draw]:
-    """The draws that wait for a person, oldest first.
-
-    The n-th judgment of a case that was drawn in a certain way answers the n-th such draw of it; one that was
-    withdrawn answers none.
-    """
-    earlier = draw.alias("earlier")
-    asked = (
-        select(func.count())
-        .where(
-            earlier.c.case_id == draw.c.case_id,
-            earlier.c.kind == draw.c.kind,
-            earlier.c.position <= draw.c.position,
-        )
-        .correlate(draw)
-        .scalar_subquery()
-    )
-    answered = (
-        select(func.count())
-        .where(judgment.c.case_id == draw.c.case_id, judgment.c.drawn == draw.c.kind, stands())
-        .correlate(draw)
-        .scalar_subquery()
-    )
-    query = select(draw).where(draw.c.capability == capability, asked > answered).order_by(draw.c.position)
-    with store.read() as connection:
-        return [_draw_of(row) for row in connection.execute(query)]
+        bring_up_to_date(store, connection, groups)
 
 
 def all_draws(store: Store, capability: str) -> list[Draw]:
     """Every draw of a capability, oldest first."""
     query = select(draw).where(draw.c.capability == capability).order_by(draw.c.position)
     with store.read() as connection:
-        return [_draw_of(row) for row in connection.execute(query)]
+        return [draw_of(row) for row in connection.execute(query)]
 
 
 def draw_counts(store: Store, capability: str) -> dict[tuple[DrawKind, Split], int]:
@@ -100,6 +84,13 @@ def undrawn_train_cases(store: Store, capability: str, limit: int) -> list[str]:
     return [row.id for row in rows if splits[row.entity_group] is Split.TRAIN]
 
 
+def count_drawn(store: Store, capability: str) -> int:
+    """How many cases were drawn at least once."""
+    query = select(func.count(draw.c.case_id.distinct())).where(draw.c.capability == capability)
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def drawn_cases(store: Store, capability: str) -> set[str]:
     """The cases that were drawn at least once."""
     with store.read() as connection:
@@ -114,15 +105,6 @@ def _draw_row(drawn: Draw) -> dict[str, Any]:
         "kind": drawn.kind.value,
         "probability": drawn.probability,
         "at": drawn.at,
+        "asked_of": drawn.asked_of,
+        "passed_by": drawn.passed_by,
     }
-
-
-def _draw_of(row: Row[Any]) -> Draw:
-    return Draw(
-        id=row.id,
-        case=row.case_id,
-        capability=row.capability,
-        kind=DrawKind(row.kind),
-        probability=row.probability,
-        at=row.at,
-    )
