@@ -5,6 +5,8 @@ TokenCapitalError
 │   ├── UnknownCapability
 │   ├── ContractViolation   an answer does not fit its capability's contract
 │   └── MalformedLine       one line of a file; the rest is loaded
+├── AccessRefused           somebody may not see or do that
+│   └── TooManyAttempts     a login waits after failed attempts
 ├── SettingsError           a setting, an option or an extra is missing or wrong
 ├── StoreError
 │   ├── StoreUnavailable    cannot be opened, reached or written
@@ -28,20 +30,32 @@ class TokenCapitalError(Exception):
 
     `what` says what happened, `where` names the file, line, record or address (None: the place is
     plain from `what`), and `remedy` says what the reader can do about it (None: nothing is known).
+    `said` quotes what a model or a server wrote, which may be somebody's words: it is shown and never kept.
     """
 
-    def __init__(self, what: str, *, where: str | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, where: str | None = None, remedy: str | None = None, said: str | None = None
+    ) -> None:
         self.what = what
         self.where = where
         self.remedy = remedy
+        self.said = said
         super().__init__(what)
 
     def __str__(self) -> str:
+        return self._told(f"{self.what}: {self.said}" if self.said else self.what)
+
+    @property
+    def without_words(self) -> str:
+        """The same without what was quoted: this may be kept."""
+        return self._told(self.what)
+
+    def _told(self, what: str) -> str:
         place = f"{self.where}: " if self.where else ""
         if not self.remedy:
-            return f"{place}{self.what}"
-        stop = "" if self.what.endswith((".", "!", "?")) else "."
-        return f"{place}{self.what}{stop} {self.remedy}"
+            return f"{place}{what}"
+        stop = "" if what.endswith((".", "!", "?")) else "."
+        return f"{place}{what}{stop} {self.remedy}"
 
 
 class InputError(TokenCapitalError):
@@ -58,6 +72,14 @@ class ContractViolation(InputError):
 
 class MalformedLine(InputError):
     """One line of a file could not be read; the others could."""
+
+
+class AccessRefused(TokenCapitalError):
+    """Somebody may not see or do that."""
+
+
+class TooManyAttempts(AccessRefused):
+    """A login has to wait after attempts that failed."""
 
 
 class SettingsError(TokenCapitalError):

@@ -168,7 +168,7 @@ def _attributed(where: str, timeout_s: float) -> Iterator[None]:
 
 def _refusal(status: int, complaint: str, where: str) -> ModelUnavailable:
     remedy = _REMEDIES.get(status, "Try again later." if status >= 500 else "Check the request against the server.")
-    return ModelUnavailable(f"the endpoint answered {status}: {complaint[:200]}", where=where, remedy=remedy)
+    return ModelUnavailable(f"the endpoint answered {status}", where=where, remedy=remedy, said=complaint[:200])
 
 
 def _json(body: bytes | str, where: str) -> Json:

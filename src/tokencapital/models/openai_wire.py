@@ -106,11 +106,11 @@ def answer_text(content: str, request: ModelRequest, where: str) -> str:
         for said in (labelled, content.strip(), content.strip(" \t\r\n\"'`.")):
             if isinstance(said, str) and said in request.labels:
                 return said
-        raise ModelGarbage(f"{content[:80]!r} is none of the labels asked for", where=where)
+        raise ModelGarbage("the answer is none of the labels asked for", where=where, said=repr(content[:80]))
     if request.schema is not None:
         found = _object_in(content)
         if found is None:
-            raise ModelGarbage(f"{content[:80]!r} is not a JSON object", where=where)
+            raise ModelGarbage("the answer is not a JSON object", where=where, said=repr(content[:80]))
         return json.dumps(found, ensure_ascii=False)
     return content
 

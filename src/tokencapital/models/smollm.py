@@ -142,9 +142,9 @@ class _Reply:
 
     def raise_for_failure(self, timeout_s: float) -> None:
         if self._failure is not None:
-            what = f"the embedded generalist refused: {self._failure.get('message')}"
             remedy = "Send fewer exemplars or a shorter case."
-            raise ModelUnavailable(what, where=SmolLM.name, remedy=remedy)
+            said = str(self._failure.get("message"))
+            raise ModelUnavailable("the embedded generalist refused", where=SmolLM.name, remedy=remedy, said=said)
         if self._late:
             raise ModelTimeout(f"no answer within {timeout_s:g} s", where=SmolLM.name, remedy="Allow more time.")
 
@@ -157,8 +157,8 @@ class _Reply:
                 return spelt[self.text]
         elif request.schema is None or _is_json(self.text):
             return self.text
-        what = f"the answer was cut off at {request.max_tokens} tokens: {self.text[:80]!r}"
-        raise ModelGarbage(what, where=SmolLM.name, remedy="Allow more tokens.")
+        what = f"the answer was cut off at {request.max_tokens} tokens"
+        raise ModelGarbage(what, where=SmolLM.name, remedy="Allow more tokens.", said=repr(self.text[:80]))
 
 
 def spellings(labels: Sequence[str]) -> dict[str, str]:

@@ -70,12 +70,12 @@ class GeneralistStage:
                 completion = await self._client.complete(request)
             except ModelError as error:
                 return GeneralistAnswer(
-                    question.draft, self.name, failure=str(error), waited_s=perf_counter() - started
+                    question.draft, self.name, failure=error.without_words, waited_s=perf_counter() - started
                 )
         try:
             return GeneralistAnswer(self._weigh(policy, question, completion), self.name, completion)
         except (ModelError, ContractViolation) as error:
-            return GeneralistAnswer(question.draft, self.name, completion, str(error))
+            return GeneralistAnswer(question.draft, self.name, completion, error.without_words)
 
     def _weigh(self, policy: Policy, question: Question, completion: Completion) -> Answer:
         rule = policy.generalist_rule

@@ -81,9 +81,9 @@ def read_answer(contract: Contract, completion: Completion) -> Value:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ModelGarbage(f"the answer is not JSON: {text[:80]!r}", where=completion.model) from error
+        raise ModelGarbage("the answer is not JSON", where=completion.model, said=repr(text[:80])) from error
     if not isinstance(found, dict):
-        raise ContractViolation(f"the answer is not an object: {text[:80]!r}", where=completion.model)
+        raise ContractViolation("the answer is not an object", where=completion.model, said=repr(text[:80]))
     _check_fields(found, contract.schema or {}, completion.model)
     return found
 
@@ -138,4 +138,4 @@ def _check_fields(found: dict[str, Json], schema: dict[str, Json], where: str) -
     closed = schema.get("additionalProperties") is False
     unknown = [name for name in found if name not in schema.get("properties", {})] if closed else []
     if unknown:
-        raise ContractViolation(f"the contract has no field {', '.join(unknown)}", where=where)
+        raise ContractViolation("the answer has fields that the contract lacks", where=where, said=", ".join(unknown))

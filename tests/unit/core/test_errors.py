@@ -39,7 +39,13 @@ def test_the_drawing_in_the_docstring_is_the_tree_of_classes() -> None:
         (InputError("it broke", where="file:3"), "file:3: it broke"),
         (InputError("it broke.", remedy="Mend it."), "it broke. Mend it."),
         (InputError("it broke", where="file:3", remedy="Mend it."), "file:3: it broke. Mend it."),
+        (InputError("it broke", said="'a word'", remedy="Mend it."), "it broke: 'a word'. Mend it."),
     ],
 )
 def test_an_error_says_where_what_and_what_to_do(error: InputError, said: str) -> None:
     assert str(error) == said
+
+
+def test_what_is_kept_of_an_error_quotes_nobody() -> None:
+    error = InputError("it broke", where="file:3", said="'a word'", remedy="Mend it.")
+    assert error.without_words == "file:3: it broke. Mend it."
