@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from time import perf_counter
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -67,6 +68,7 @@ class Engine:
         self.memory = memory or Memory(parts.store, capability.name, self.encode)
         self._parts = parts
         self._hashed: tuple[Policy, str] | None = None
+        self._lot: tuple[Policy, str] | None = None
         self.generalist = (
             GeneralistStage(parts.generalist, seed=parts.seed, concurrency=parts.concurrency)
             if parts.generalist
@@ -111,9 +113,18 @@ class Engine:
         return self._hashed[1]
 
     def _explore(self, live: Live, cases: Sequence[Case]) -> Explore:
-        share, key, policy = live.policy.explore, self._parts.store.key, self._hash_of(live.policy)
-        chosen = [unit_hash(key, "explore", policy, case.group) < share for case in cases]
+        """By what goes along with the policy into another store, so that it answers there as here."""
+        if not live.policy.explore:
+            return Explore(np.zeros(len(cases), bool), 0.0)
+        share, lot = live.policy.explore, self._lot_of(live.policy)
+        chosen = [unit_hash(b"", "explore", lot, case.group) < share for case in cases]
         return Explore(np.array(chosen, bool), share)
+
+    def _lot_of(self, policy: Policy) -> str:
+        """What a policy is called by where memory is numbered otherwise, computed once while it stays the same."""
+        if self._lot is None or self._lot[0] is not policy:
+            self._lot = (policy, msgspec.structs.replace(policy, memory=0).hash)
+        return self._lot[1]
 
     async def _ask_unsure(
         self, moment: Moment, cases: Sequence[Case], vectors: Vectors, local: Sequence[Local]
