@@ -26,6 +26,7 @@ from tokencapital.store.database import Store, chunks, next_numbers
 from tokencapital.store.manifest import Departure, groups_of_cases, mark_departure, splits_of
 from tokencapital.store.notices import may_teach, write_notice
 from tokencapital.store.payloads import Payloads
+from tokencapital.store.playbook import judgments_changed
 from tokencapital.store.queue import bring_up_to_date
 from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with_words, stands
 from tokencapital.store.schema import judgment, memory_event, work_case
@@ -264,6 +265,7 @@ def _change(
             learnable = splits[groups[said.case]] is Split.TRAIN
             events.append(_event_row(first + place, kind, said, learnable=learnable, change=change))
         store.add_new(connection, memory_event, events)
+        judgments_changed(store, connection, sorted(known), by=change.by, at=change.at)
         if kind is MemoryEventKind.WITHDRAWN:
             bring_up_to_date(store, connection, groups)
 
