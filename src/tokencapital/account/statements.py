@@ -63,14 +63,14 @@ def draw_up(booked: Sequence[Transaction], accepted_share: float | None = None, 
     answers in these transactions, or spread over `volume` answers where that many are declared.
     """
     books = standing(booked)
-    counts = _counts(books)
+    counts, lines = _counts(books), _lines(books)
     return Statement(
         balanced=_is_sound(booked),
         trial=_trial(booked),
-        lines=_lines(books),
-        joules=_joules(books),
+        lines=lines,
+        joules=_joules(lines),
         counts=counts,
-        efficiency=_efficiency(books, counts, accepted_share, volume),
+        efficiency=efficiency_of(lines, counts, accepted_share, volume),
     )
 
 
@@ -80,10 +80,15 @@ def spending(books: Iterable[Transaction], kinds: Collection[str]) -> Spending:
     Each is None where the amount of one fact is unknown. The grade is the worst one among the joules.
     """
     chosen = [each for each in books if each.kind in kinds]
+    return _spent(_lines(chosen), _counts(chosen), kinds)
+
+
+def _spent(lines: Iterable[Line], counts: Mapping[str, Mapping[str, int]], kinds: Collection[str]) -> Spending:
+    chosen = [line for line in lines if line.kind in kinds]
     unknown: Counter[str] = Counter()
-    for each in chosen:
-        unknown.update(read_counts(each.memo))
-    usd = sum((line.quantity for line in _lines(chosen) if _is_expense(line, accounts.USD)), Decimal(0))
+    for kind in kinds:
+        unknown.update(counts.get(kind, {}))
+    usd = sum((line.quantity for line in chosen if _is_expense(line, accounts.USD)), Decimal(0))
     joules = _joules(chosen)
     return Spending(
         usd=None if unknown[UNPRICED] else usd,
@@ -92,17 +97,18 @@ def spending(books: Iterable[Transaction], kinds: Collection[str]) -> Spending:
     )
 
 
-def _efficiency(
-    books: Sequence[Transaction],
+def efficiency_of(
+    lines: Sequence[Line],
     counts: Mapping[str, Mapping[str, int]],
     accepted_share: float | None,
     volume: int | None,
 ) -> Efficiencies | None:
+    """What answers cost by these lines and counts of a statement; None: nothing was served."""
     served = counts.get(Kind.SERVE, {})
     if not served.get(ANSWERS):
         return None
     generated = sum(
-        line.quantity for line in _lines(books) if line.kind == Kind.SERVE and line.account == accounts.TOKENS_OUTPUT
+        line.quantity for line in lines if line.kind == Kind.SERVE and line.account == accounts.TOKENS_OUTPUT
     )
     work = Work(
         cases=served[ANSWERS],
@@ -110,7 +116,7 @@ def _efficiency(
         output_tokens=None if served.get(WITHOUT_TOKENS) else int(generated),
     )
     learning = [kind for kind in Kind if kind is not Kind.SERVE]
-    return efficiencies(work, spending(books, [Kind.SERVE]), spending(books, learning), volume)
+    return efficiencies(work, _spent(lines, counts, [Kind.SERVE]), _spent(lines, counts, learning), volume)
 
 
 def _is_sound(booked: Iterable[Transaction]) -> bool:
@@ -141,9 +147,9 @@ def _lines(books: Iterable[Transaction]) -> tuple[Line, ...]:
     )
 
 
-def _joules(books: Iterable[Transaction]) -> dict[Grade, Decimal]:
+def _joules(lines: Iterable[Line]) -> dict[Grade, Decimal]:
     sums: defaultdict[Grade, Decimal] = defaultdict(Decimal)
-    for line in _lines(books):
+    for line in lines:
         if _is_expense(line, accounts.JOULE):
             sums[accounts.energy_grade(line.account)] += line.quantity
     return dict(sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from tokencapital.store.database import Store, chunks
 from tokencapital.store.manifest import Assignment, freeze
 from tokencapital.store.payloads import Payloads, decoded
 from tokencapital.store.schema import answer_basis, payload, trajectory, work_case
+from tokencapital.store.tally import tally
 
 _encode = msgspec.json.Encoder().encode
 
@@ -100,9 +102,43 @@ def trajectories_after(store: Store, capability: str, after: str | None) -> list
 
 def count_cases(store: Store, capability: str) -> int:
     """How many cases of the capability came in, sealed and erased ones included."""
+    return tally(store, work_case, capability)
+
+
+def newest_stages(store: Store, capability: str, limit: int) -> dict[Stage, int]:
+    """Which stages stand for the newest `limit` answers of a capability, and for how many of them."""
+    query = (
+        select(trajectory.c.stage)
+        .where(trajectory.c.capability == capability)
+        .order_by(trajectory.c.position.desc())
+        .limit(limit)
+    )
     with store.read() as connection:
-        query = select(func.count()).select_from(work_case).where(work_case.c.capability == capability)
-        return int(connection.execute(query).scalar_one())
+        counts = Counter(connection.execute(query).scalars())
+    return {stage: counts[stage.value] for stage in Stage if counts[stage.value]}
+
+
+def trajectories_of_cases(store: Store, case_ids: Iterable[str]) -> dict[str, list[Trajectory]]:
+    """All that was done on these cases, oldest first in each."""
+    found: defaultdict[str, list[Trajectory]] = defaultdict(list)
+    with store.read() as connection:
+        for some in chunks(case_ids):
+            query = _TRAJECTORIES.where(trajectory.c.case_id.in_(some)).order_by(trajectory.c.position)
+            for row in connection.execute(query):
+                found[row.case_id].append(_trajectory_of(row))
+    return dict(found)
+
+
+def answers_resting_on(store: Store, basis: str, limit: int) -> tuple[int, list[Trajectory]]:
+    """How many answers rest on a judgment, lesson or passage, and the newest `limit` of them, newest first."""
+    rests = answer_basis.c.basis == basis
+    newest = (
+        select(answer_basis.c.trajectory).where(rests).order_by(answer_basis.c.at.desc()).limit(limit).scalar_subquery()
+    )
+    query = _TRAJECTORIES.where(trajectory.c.id.in_(newest)).order_by(trajectory.c.position.desc())
+    with store.read() as connection:
+        count = connection.execute(select(func.count()).select_from(answer_basis).where(rests)).scalar_one()
+        return int(count), [_trajectory_of(row) for row in connection.execute(query)]
 
 
 def case_of(row: Row[Any]) -> Case:

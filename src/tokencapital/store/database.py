@@ -43,7 +43,7 @@ class _Joined(threading.local):
 
 
 class Store:
-    """One store of facts, open. `key` ties facts to payloads and decides the splits.
+    """One store of facts, open. `key` ties facts to payloads and decides the splits, `kept` is what readers found.
 
     Many threads may use it at once. On SQLite one process writes; others may read.
     """
@@ -59,6 +59,7 @@ class Store:
         self._snapshot: dict[str, Any] = (
             {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         )
+        self.kept: dict[tuple[str, ...], Any] = {}
         self.key = b""
 
     @staticmethod
@@ -135,6 +136,19 @@ class Store:
                 self._probe = None
                 raise _unavailable(error, self._where) from error
         return row[0] if row else None
+
+    @property
+    def writing(self) -> bool:
+        """Whether this thread is in a transaction that may write, and may still be undone."""
+        return self._joined.writer is not None
+
+    def keep(self, name: tuple[str, ...], found: Any) -> None:
+        """What was read is `kept` under the name for the next reader.
+
+        Not what a transaction that writes has read: it may still be undone.
+        """
+        if not self.writing:
+            self.kept[name] = found
 
     def close(self) -> None:
         """All connections are given back. Closing twice is harmless."""

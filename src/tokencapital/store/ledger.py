@@ -111,6 +111,55 @@ def transactions(store: Store, capability: str | None = None, until: datetime | 
         return _with_postings(store, list(connection.execute(_selected(query, capability, until))))
 
 
+class Movement(Struct, frozen=True):
+    """What one kind of activity moved on an account in some transactions, in minor units."""
+
+    kind: str
+    account: str
+    commodity: str
+    quantity: int
+
+
+class Booked(Struct, frozen=True, kw_only=True):
+    """What stands in the transactions of a capability after one place in the books, up to `position`.
+
+    Of a transaction that was taken back, and of what took it back, nothing stands: what took back one of
+    before counts against its kind, with negative counts. `transactions` says how many rows there are in
+    all up to `position`. `memos` are those of the kinds, each with 1 or, taken back, -1.
+    """
+
+    position: int
+    transactions: int
+    movements: tuple[Movement, ...]
+    memos: tuple[tuple[str, str, int], ...]
+
+
+def booked_after(store: Store, capability: str, after: int) -> Booked:
+    """What was booked after the position `after` (0: all), summed up."""
+    table, undone = ledger_transaction, ledger_transaction.alias("undone")
+    kind, mine = func.coalesce(undone.c.kind, table.c.kind), table.c.capability == capability
+    new = [mine, table.c.position > after]
+    joined = table.outerjoin(undone, table.c.reverses == undone.c.id)
+    sums = (
+        select(kind, ledger_posting.c.account, ledger_posting.c.commodity, func.sum(ledger_posting.c.quantity))
+        .select_from(joined.join(ledger_posting, ledger_posting.c.transaction_id == table.c.id))
+        .where(*new)
+        .group_by(kind, ledger_posting.c.account, ledger_posting.c.commodity)
+    )
+    memos = select(kind, func.coalesce(undone.c.memo, table.c.memo), undone.c.id).select_from(joined).where(*new)
+    extent = select(func.count(), func.max(table.c.position)).where(mine)
+    with store.read() as connection:
+        count, newest = connection.execute(extent).one()
+        if (newest or 0) <= after:
+            return Booked(position=newest or 0, transactions=count, movements=(), memos=())
+        return Booked(
+            position=newest,
+            transactions=count,
+            movements=tuple(Movement(*row[:3], int(row[3])) for row in connection.execute(sums)),
+            memos=tuple((of, memo, -1 if taken else 1) for of, memo, taken in connection.execute(memos)),
+        )
+
+
 def check_balance(transaction: Transaction) -> None:
     """Returns where the postings sum to zero in each commodity. Raises LedgerError where they do not."""
     where = f"transaction {transaction.id}"
