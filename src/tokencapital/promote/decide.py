@@ -28,6 +28,7 @@ from tokencapital.promote.trial import Comparison, compare_on_sealed
 from tokencapital.serve.ports import Live
 from tokencapital.store import releases as book
 from tokencapital.store.database import Store
+from tokencapital.store.lessons import lesson_groups
 
 WATCH_AFTER = 25
 """A release is looked at again each time so many more sealed entities were judged."""
@@ -63,7 +64,7 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
 
     A release keeps its artifact; of a candidate that is not released only the policy is kept.
     """
-    ours, theirs = _trial_of(candidate), trial_of_live(gate.store, live)
+    ours, theirs = _trial_of(gate.store, candidate), trial_of_live(gate.store, live)
     fewest = _fewest_entities(gate, candidate, now)
     comparison = await compare_on_sealed(gate.runner, gate.sealed, ours, theirs, now, fewest)
     verdict = _verdict(gate.store, candidate, live, comparison)
@@ -124,13 +125,15 @@ def _fewest_entities(gate: Gate, candidate: Candidate, now: datetime) -> int:
 
 
 def trial_of_live(store: Store, live: Live) -> Trial:
-    """A policy that was released, with the groups that its specialist was built from."""
+    """A policy that was released, with the groups that its specialist and its lessons were made from."""
     digest = live.policy.specialist
-    return Trial(live, frozenset(book.lineage_groups(store, digest)) if digest else frozenset())
+    built_from = book.lineage_groups(store, digest) if digest else set()
+    return Trial(live, frozenset(built_from | lesson_groups(store, live.policy.lessons)))
 
 
-def _trial_of(candidate: Candidate) -> Trial:
-    return Trial(Live(candidate.policy, None, candidate.specialist), candidate.groups)
+def _trial_of(store: Store, candidate: Candidate) -> Trial:
+    groups = candidate.groups | lesson_groups(store, candidate.policy.lessons)
+    return Trial(Live(candidate.policy, None, candidate.specialist), groups)
 
 
 def _verdict(store: Store, candidate: Candidate, live: Live, comparison: Comparison) -> Verdict:
