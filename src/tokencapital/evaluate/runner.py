@@ -11,6 +11,7 @@ from tokencapital.core.answer import Exchange, Stage
 from tokencapital.core.case import Capability
 from tokencapital.core.errors import LineageError
 from tokencapital.core.quantity import Energy, Money, Usage
+from tokencapital.core.split import keyed_digest
 from tokencapital.evaluate.scorers import Score, score
 from tokencapital.evaluate.tasks import Task
 from tokencapital.serve.engine import Engine, Parts
@@ -19,11 +20,18 @@ from tokencapital.store.evaluations import EvaluationKey, cached_evaluations, sa
 from tokencapital.store.memory import Memory
 
 SCORER = "exact/1"
+NOT_HAD = Usage(None, None)
+"""The tokens of a call that failed: nobody knows."""
 _AT_ONCE = 256
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """How one task came out, without what was written in it. `paid` False: it was kept from an earlier run."""
+    """How one task came out, without what was written in it.
+
+    `paid` False: it was kept from an earlier run. `failed`: the generalist was asked and could not be had; the
+    answer is then what is left without it, and such a result is never kept. `wanted` is the keyed digest of the
+    answer that it was held against: where people have changed that since, the case is answered and scored anew.
+    """
 
     case: str
     group: str
@@ -37,6 +45,8 @@ class Result(Struct, frozen=True, kw_only=True):
     elapsed_s: float
     asked_generalist: bool
     paid: bool = True
+    failed: bool = False
+    wanted: str = ""
 
 
 class Trial(Struct, frozen=True):
@@ -47,12 +57,16 @@ class Trial(Struct, frozen=True):
 
 
 class Runner:
-    """Runs policies of one capability with the parts of the house, recording nothing as work."""
+    """Runs policies of one capability with the parts of the house, recording nothing as work.
 
-    def __init__(self, capability: Capability, parts: Parts, memory: Memory) -> None:
+    `known_as` tells the generalist from others of its name in what is kept; None: its name does.
+    """
+
+    def __init__(self, capability: Capability, parts: Parts, memory: Memory, known_as: str | None = None) -> None:
         self._capability = capability
         self._parts = parts
         self._memory = memory
+        self._known_as = known_as or (parts.generalist.name if parts.generalist else None)
 
     async def run(self, trial: Trial, tasks: Sequence[Task]) -> list[Result]:
         """One result a task, in the order of the tasks.
@@ -92,26 +106,32 @@ class Runner:
             energy=done.energy,
             elapsed_s=done.elapsed_s,
             asked_generalist=done.generalist is not None,
+            failed=done.failure is not None and done.usage == NOT_HAD,
+            wanted=self._digest(task),
         )
+
+    def _digest(self, task: Task) -> str:
+        return keyed_digest(self._parts.store.key, msgspec.json.encode(task.expected, order="deterministic"))
 
     def _known(self, live: Live, tasks: Sequence[Task]) -> dict[str, Result]:
         if self._parts.generalist is None:
             return {}
         found = cached_evaluations(self._parts.store, self._key(live), [task.case.id for task in tasks])
-        return {case: msgspec.convert({**result, "paid": False}, Result) for case, result in found.items()}
+        kept = {case: msgspec.convert({**result, "paid": False}, Result) for case, result in found.items()}
+        wanted = {task.case.id: self._digest(task) for task in tasks}
+        return {case: result for case, result in kept.items() if result.wanted == wanted[case]}
 
     def _keep(self, live: Live, results: Sequence[Result]) -> None:
         if self._parts.generalist is not None:
-            bodies = {result.case: msgspec.to_builtins(result) for result in results}
+            bodies = {result.case: msgspec.to_builtins(result) for result in results if not result.failed}
             save_evaluations(self._parts.store, self._key(live), bodies)
 
     def _key(self, live: Live) -> EvaluationKey:
-        generalist = self._parts.generalist
         held = lessons_that_hold(self._parts.lessons, live.policy, self._parts.clock.now())
         return EvaluationKey(
             policy=msgspec.structs.replace(live.policy, lessons=tuple(held)).hash,
-            memory=self._memory.sequence,
-            generalist=generalist.name if generalist else None,
+            memory=self._memory.sequence if live.memory is None else live.memory,
+            generalist=self._known_as,
             seed=self._parts.seed,
             scorer=SCORER,
         )

@@ -9,7 +9,7 @@ import pytest
 
 from tokencapital.core.answer import Stage
 from tokencapital.core.case import Contract, ContractKind
-from tokencapital.core.errors import LineageError
+from tokencapital.core.errors import LineageError, ModelUnavailable
 from tokencapital.core.policy import Policy
 from tokencapital.evaluate.runner import Runner, Trial
 from tokencapital.evaluate.tasks import Task
@@ -18,7 +18,7 @@ from tokencapital.models.specialist import Prediction
 from tokencapital.serve.ports import Live
 from tokencapital.store.cases import count_cases
 from tokencapital.store.database import Store
-from tokencapital.testing.models import ScriptedModel
+from tokencapital.testing.models import Reply, ScriptedModel
 
 LABEL = Contract(kind=ContractKind.LABEL, labels=("a", "b"))
 POLICY = Policy(capability="triage", contract=LABEL)
@@ -106,6 +106,43 @@ async def test_another_policy_is_another_content(desk: Any, change: dict[str, An
     changed = msgspec.structs.replace(POLICY, **change)
     await runner_of(desk, model).run(Trial(Live(changed), frozenset()), tasks)
     assert len(model.requests) == 6
+
+
+async def test_a_call_that_failed_is_told_and_made_again_and_an_unfit_answer_is_neither(desk: Any) -> None:
+    tasks, trial = tasks_of(desk, 3), Trial(Live(POLICY), frozenset())
+
+    def failing(request: ModelRequest) -> Reply:
+        if "request 1" in request.messages[-1].content:
+            return Reply(fault=ModelUnavailable("away"))
+        return Reply("" if "request 2" in request.messages[-1].content else "a")
+
+    results = await runner_of(desk, ScriptedModel(failing)).run(trial, tasks)
+    assert [one.failed for one in results] == [False, True, False]
+    assert [one.score.right for one in results] == [True, False, False]
+    model = ScriptedModel(last_word)
+    again = await runner_of(desk, model).run(trial, tasks)
+    assert [request.messages[-1].content for request in model.requests] == ["request 1 b"]
+    assert [one.failed for one in again] == [False, False, False]
+
+
+async def test_a_case_on_which_people_changed_their_mind_is_scored_anew(desk: Any) -> None:
+    tasks, trial = tasks_of(desk, 2), Trial(Live(POLICY), frozenset())
+    await runner_of(desk, ScriptedModel(last_word)).run(trial, tasks)
+    changed = [tasks[0], msgspec.structs.replace(tasks[1], expected="b")]
+    model = ScriptedModel(last_word)
+    results = await runner_of(desk, model).run(trial, changed)
+    assert [one.score.right for one in results] == [True, True]
+    assert len(model.requests) == 1
+
+
+async def test_generalists_of_one_name_are_told_apart_and_a_fixed_state_is_found_again(desk: Any) -> None:
+    tasks, trial = tasks_of(desk, 3), Trial(Live(POLICY, memory=0), frozenset())
+    for known_as, said in (("here", "a"), ("there", "b"), ("here", "b")):
+        model = ScriptedModel(lambda request, said=said: said)
+        runner = Runner(desk.wanted(LABEL), desk.parts(Live(POLICY), model, concurrency=2), desk.memory(), known_as)
+        results = await runner.run(trial, tasks)
+        assert {one.score.right for one in results} == {known_as == "here"}
+        desk.told(f"something new {said} {known_as}", "a")
 
 
 async def test_without_a_generalist_nothing_needs_to_be_kept(desk: Any) -> None:
