@@ -125,24 +125,3 @@ class Hit(Struct, frozen=True, kw_only=True):
     text: str
     source: Source
     score: float
-
-
-class MarkKind(StrEnum):
-    """What became of a mark."""
-
-    MARKED = "marked"
-    CLEARED = "cleared"
-
-
-class Mark(Struct, frozen=True, kw_only=True):
-    """Something that rests on a passage which changed or vanished, until a person has looked at it again.
-
-    `subject` is the id of a lesson or a judgment, `because` that of the passage.
-    """
-
-    subject: str
-    subject_kind: HitKind
-    capability: str
-    because: str
-    at: datetime
-    by: str
