@@ -33,6 +33,7 @@ from tokencapital.serve.prompt import Shown
 from tokencapital.store.cases import count_cases, trajectories_after
 from tokencapital.store.draws import drawn_cases
 from tokencapital.store.ledger import append_transactions, transactions
+from tokencapital.store.rebuilds import Rebuild, finish_rebuilds, rests_on_erased
 from tokencapital.store.releases import lineage_of, releases
 from tokencapital.store.turns import Turn
 
@@ -72,6 +73,7 @@ async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> T
         specialist = learn(place, goal.tolerance, least_growth)
     with clock.on(Kind.EVALUATE):
         decided = [await decide(gate, one, place.releases.live(place.name), now) for one in specialist]
+    let_go_of_erased(place)
     with clock.on(Kind.TRAIN):
         shown, tried = await learn_to_show(place, goal.tolerance)
     with clock.on(Kind.EVALUATE):
@@ -85,7 +87,7 @@ async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> T
         evaluate_s=clock.seconds[Kind.EVALUATE],
         usage=sum([*(one.usage for one in results if one.paid), *(one.usage for one in tried)], Usage()),
     )
-    account(place, number, report)
+    account(place, f"turn-{number}", report)
     return report
 
 
@@ -94,11 +96,19 @@ def learn(place: Workplace, tolerance: float, least_growth: float = 0.0) -> list
     now, live, memory = place.now(), place.releases.live(place.name), place.engine.memory
     memory.refresh()
     digest = live.policy.specialist
-    rebuilds = digest is not None and memory.any_lapsed(lineage_of(place.store, digest), now)
+    rebuilds = digest is not None and (
+        memory.any_lapsed(lineage_of(place.store, digest), now) or rests_on_erased(place.store, digest)
+    )
     candidate = propose(
         gather(memory, now), live, _asked(place, tolerance, rebuilds=rebuilds, least_growth=least_growth)
     )
     return [candidate] if candidate else []
+
+
+def let_go_of_erased(place: Workplace) -> list[Rebuild]:
+    """What rested on erased judgments has no content any more, now that the loop has tried to make it anew."""
+    live = place.releases.live(place.name).policy.specialist
+    return finish_rebuilds(place.store, place.name, live, at=place.now(), by="loop")
 
 
 async def learn_to_show(place: Workplace, tolerance: float) -> tuple[list[Candidate], tuple[GeneralistAnswer, ...]]:
@@ -145,13 +155,13 @@ class Stopwatch:
             self.seconds[kind] += perf_counter() - started
 
 
-def account(place: Workplace, number: int, report: TurnReport) -> None:
-    """All that was spent on serving since the last turn, and on this turn, is in the books."""
+def account(place: Workplace, name: str, report: TurnReport) -> None:
+    """All that was spent on serving since the last turn, and on what is called `name`, is in the books, once."""
     ids = place.parts.ids
     providers = {place.provider: place.provider} if place.provider else {}
     last = booked_until(transactions(place.store, place.name), Kind.SERVE, place.name)
     served = trajectories_after(place.store, place.name, last)
-    learning = _learning_runs(place, f"turn-{number}", report)
+    learning = _learning_runs(place, name, report)
     append_transactions(
         place.store,
         [*book_serving(served, providers, ids), *(book_learning(run, ids) for run in learning)],

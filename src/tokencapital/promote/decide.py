@@ -87,10 +87,15 @@ async def decide(gate: Gate, candidate: Candidate, live: Live, now: datetime) ->
 
 
 async def watch(gate: Gate, live: Live, now: datetime) -> Watched:
-    """What is live is undone where the sealed cases judged since its release show harm."""
+    """What is live is undone where the sealed cases judged since its release show harm.
+
+    There is no way back to a policy whose specialist was erased.
+    """
     release = book.live_release(gate.store, gate.capability)
     parent = _parent_policy(gate.store, release)
     if release is None or parent is None or release.lane is not Lane.REFRESH:
+        return Watched()
+    if parent.specialist is not None and book.is_erased(gate.store, parent.specialist):
         return Watched()
     if not _is_due(gate, release, parent, gate.sealed.open(now)):
         return Watched()

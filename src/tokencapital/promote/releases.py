@@ -18,7 +18,10 @@ from tokencapital.store.database import Store
 
 
 class LiveReleases:
-    """The engine's reader of releases: sees each time whether one was made, loads a policy once."""
+    """The engine's reader of releases: sees each time whether one was made, loads a policy once.
+
+    A specialist whose artifact was erased is let go at the next request.
+    """
 
     def __init__(self, store: Store, starting: dict[str, Policy]) -> None:
         self._store = store
@@ -33,10 +36,14 @@ class LiveReleases:
             return known
         self._seen[capability] = made
         release = book.live_release(self._store, capability)
-        if known is None or known.release != (release.id if release else None):
+        if known is None or known.release != (release.id if release else None) or self._lost_specialist(known):
             known = load_live(self._store, release) if release else self.starting(capability)
             self._loaded[capability] = known
         return known
+
+    def _lost_specialist(self, known: Live) -> bool:
+        digest = known.policy.specialist
+        return known.specialist is not None and digest is not None and book.is_erased(self._store, digest)
 
     def starting(self, capability: str) -> Live:
         """What answers before the first release."""
@@ -52,10 +59,15 @@ def load_live(store: Store, release: Release) -> Live:
 
 
 def load_policy_specialist(store: Store, policy: Policy) -> Specialist | None:
-    """The specialist of a policy; None where it has none. Raises GateError where its artifact is missing."""
+    """The specialist of a policy; None where it has none, or its artifact was erased: it then answers without.
+
+    Raises GateError where the artifact is missing.
+    """
     if policy.specialist is None:
         return None
     body = book.load_artifact(store, policy.specialist)
+    if body is None and book.is_erased(store, policy.specialist):
+        return None
     if body is None:
         raise GateError("the specialist's artifact is not in the store", where=policy.specialist)
     return load_specialist(body)

@@ -62,6 +62,13 @@ def load_artifact(store: Store, digest: str) -> bytes | None:
         return connection.execute(select(artifact.c.body).where(artifact.c.digest == digest)).scalar() or None
 
 
+def is_erased(store: Store, digest: str) -> bool:
+    """Whether the content of an artifact was erased."""
+    query = select(artifact.c.erased_at).where(artifact.c.digest == digest)
+    with store.read() as connection:
+        return connection.execute(query).scalar() is not None
+
+
 def lineage_of(store: Store, digest: str) -> list[int]:
     """The memory sequences that an artifact was built from, ascending."""
     table = artifact_lineage.c
@@ -124,8 +131,17 @@ def releases(store: Store, capability: str) -> list[Release]:
 
 
 def decisions_made(store: Store) -> int:
-    """A number that grows with every decision on record, over all capabilities. Fit for every request."""
-    return int(store.probe('SELECT MAX("position") FROM "release"') or 0)
+    """A number that grows with every decision on record and every erased artifact, over all capabilities.
+
+    Fit for every request.
+    """
+    return int(store.probe(_DECISIONS))
+
+
+_DECISIONS = (
+    'SELECT (SELECT COALESCE(MAX("position"), 0) FROM "release")'
+    ' + (SELECT COALESCE(MAX("position"), 0) FROM rebuild_event)'
+)
 
 
 def live_release(store: Store, capability: str) -> Release | None:
