@@ -22,7 +22,7 @@ from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 from tokencapital.account.accounts import CHART
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
-from tokencapital.app.settings import CapabilitySettings, GeneralistSettings, GoalSettings, Settings
+from tokencapital.app.settings import AccessSettings, CapabilitySettings, GeneralistSettings, GoalSettings, Settings
 from tokencapital.cli import app
 from tokencapital.cli.console import FAILED, INTERRUPTED, PARTLY_READ
 from tokencapital.core import errors
@@ -46,6 +46,7 @@ BODIES: dict[str, type[Struct]] = {
 SECTIONS: dict[str, type[Struct]] = {
     "": Settings,
     "[generalist]": GeneralistSettings,
+    "[access]": AccessSettings,
     "[assumptions]": Assumptions,
     "[prices.MODEL]": Price,
     "[capabilities.NAME]": CapabilitySettings,

@@ -9,6 +9,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from tokencapital.app.access import Access
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
 from tokencapital.core.case import Capability, Goal
 from tokencapital.core.clock import Clock, SystemClock
@@ -34,6 +35,7 @@ from tokencapital.store.capabilities import (
     read_goal,
 )
 from tokencapital.store.database import Store
+from tokencapital.store.playbook import LessonTexts
 
 
 class Workplace(Struct, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ class Platform:
         self.settings = settings
         self.store = store
         self.clock = clock
+        self.access = Access(store, clock, settings.access)
         self.ids = IdSource(SystemClock())
         self.embedder: Embedder = WordLlamaEmbedder()
         self.generalist = make_generalist(settings.generalist)
@@ -140,6 +143,7 @@ class Platform:
             clock=self.clock,
             ids=self.ids,
             generalist=self.generalist,
+            lessons=LessonTexts(self.store),
             seed=self.settings.seed,
             concurrency=self.settings.generalist.concurrency,
         )

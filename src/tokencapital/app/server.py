@@ -11,8 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from tokencapital.app.asking import AskingSink
+from tokencapital.app.guard import keep
 from tokencapital.app.judging import judge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.case import Capability, Mode
@@ -103,14 +105,17 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said))
     return Starlette(
-        routes=[*gateway.routes(), *outcomes.routes(), *judgments.routes(), *(site.routes() if site else ())],
+        routes=[
+            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes()], platform.access),
+            *(site.routes() if site else ()),
+        ],
         exception_handlers=dict.fromkeys(
             (TokenCapitalError, HTTPException, Exception), site.refuse if site else refuse
         ),
     )
 
 
-def run(app: Starlette, host: str, port: int) -> None:
+def run(app: ASGIApp, host: str, port: int) -> None:
     """Serves until the process is told to stop."""
     import uvicorn
 

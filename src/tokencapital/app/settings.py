@@ -55,6 +55,32 @@ class GeneralistSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
         return key
 
 
+class AccessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who comes in where accounts are set up.
+
+    Applications send the key that the variable `key_env` holds as `Authorization: Bearer`; without it they are
+    refused. A login lasts `session_hours`, and ends when nothing was heard for `idle_minutes`.
+    """
+
+    key_env: str | None = None
+    session_hours: float = 12.0
+    idle_minutes: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.session_hours <= 0 or self.idle_minutes <= 0:
+            raise ValueError("`session_hours` and `idle_minutes` are above zero")
+
+    @property
+    def key(self) -> str | None:
+        """The key of applications; None: there is none. Raises SettingsError where its variable is empty."""
+        if self.key_env is None:
+            return None
+        key = os.environ.get(self.key_env)
+        if not key:
+            raise SettingsError(f"the variable {self.key_env} is not set", remedy="Export the applications' key in it.")
+        return key
+
+
 class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What people want from a capability; see `Goal`."""
 
@@ -66,6 +92,14 @@ class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     limit_usd: Decimal | None = None
     limit_minutes: float | None = None
     expires_at: datetime | None = None
+    probe_share: float = 0.05
+    repeat_share: float = 0.03
+    overlap_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for share in (self.judged_share, self.probe_share, self.repeat_share, self.overlap_share):
+            if not 0 <= share <= 1:
+                raise ValueError("a share of a goal is between 0 and 1")
 
 
 class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +132,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     store: str = DEFAULT_STORE
     generalist: GeneralistSettings = GeneralistSettings()
+    access: AccessSettings = AccessSettings()
     assumptions: Assumptions = Assumptions()
     prices: Mapping[str, Price] = {}
     capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tokencapital.cli import books, demo, doctor, learning, notice, releases, replay, review, serve
+from tokencapital.cli import account, books, demo, doctor, learning, notice, releases, replay, review, serve
 
 app = typer.Typer(
     name="tcap",
@@ -28,6 +28,7 @@ app.command()(books.ledger)
 app.command()(books.report)
 app.command()(doctor.doctor)
 app.add_typer(notice.app, name="notice")
+app.add_typer(account.app, name="account")
 
 
 def main() -> None:

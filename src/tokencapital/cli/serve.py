@@ -21,15 +21,21 @@ def serve(
 
     Example: `tcap serve --port 8000 --config tokencapital.toml`
     """
+    from tokencapital.app.guard import OwnNames, check_address, is_loopback
     from tokencapital.app.house import open_house
     from tokencapital.app.server import build_app, run
     from tokencapital.web.site import Site
 
     with told_plainly(), open_house(config, store) as platform:
+        check_address(platform.access, host)
+        if platform.access.open:
+            stderr.print("Runs open: no accounts are set up; see `tcap account add`.", style="yellow")
+        elif not is_loopback(host):
+            stderr.print("Put a proxy with TLS in front: passwords pass through here.", style="yellow")
         known = platform.capabilities()
         if not known:
             stderr.print("No capability is declared yet; see docs/how-to/serve.md.", style="yellow")
         for one in known:
             stderr.print(f"{one.name}: {one.contract.kind}, mode {one.mode}", highlight=False)
         stderr.print(f"Pages to read and judge on: http://{host}:{port}/", highlight=False)
-        run(build_app(platform, Site(platform)), host, port)
+        run(OwnNames(build_app(platform, Site(platform)), platform.access), host, port)

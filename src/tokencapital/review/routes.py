@@ -13,9 +13,12 @@ from starlette.routing import Route
 
 from tokencapital.core.case import Value
 from tokencapital.core.clock import utc
-from tokencapital.core.errors import InputError
+from tokencapital.core.errors import AccessRefused, InputError
 from tokencapital.core.judgment import Verdict
 from tokencapital.review.judgments import Accepted
+
+VOUCHED = "tcap.expert"
+"""Where a request's scope names the pseudonym of who is logged in: they judge under no other."""
 
 
 class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +71,8 @@ class JudgmentRoutes:
             said = msgspec.json.decode(await request.body(), type=Said)
         except msgspec.MsgspecError as error:
             raise InputError(f"the body is no judgment: {error}") from error
+        if request.scope.get(VOUCHED, said.expert) != said.expert:
+            raise AccessRefused("`expert` is not the pseudonym of your account", where="judgment")
         accepted = self._judge(said)
         body = {
             "judgment": accepted.judgment.id,

@@ -17,6 +17,7 @@ from tokencapital.core.answer import Answer, Trajectory
 from tokencapital.core.case import Capability, Case, Value
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import (
+    AccessRefused,
     InputError,
     ModelError,
     StoreConflict,
@@ -143,6 +144,8 @@ class Gateway:
 async def refuse(_request: Request, error: Exception) -> Response:
     """Any error as a response in OpenAI's shape, with the status that fits it."""
     match error:
+        case AccessRefused():
+            status, kind = 403, "forbidden"
         case UnknownCapability():
             status, kind = 404, "not_found"
         case InputError():

@@ -47,6 +47,7 @@ class Done(StrEnum):
     BUNDLE_EXPORTED = "bundle exported"
     BUNDLE_IMPORTED = "bundle imported"
     ACCOUNT_ADDED = "account added"
+    ACCOUNT_CHANGED = "account changed"
     ACCOUNT_DISABLED = "account disabled"
     DOCUMENT_ADDED = "document added"
     DOCUMENT_RETIRED = "document retired"

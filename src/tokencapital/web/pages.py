@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from msgspec import Struct
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tokencapital.core.errors import InputError
-from tokencapital.core.people import ANYBODY, Role
+from tokencapital.app.access import Access, Visitor
+from tokencapital.app.guard import EXPERT_COOKIE, KeptRoute, from_here, session_cookie, visitor_of
+from tokencapital.core.errors import AccessRefused, InputError
+from tokencapital.core.people import Role
 from tokencapital.web.navigation import capability_links, house_links
 
-SESSION_COOKIE = "tcap_session"
-EXPERT_COOKIE = "tcap_expert"
+__all__ = ["Form", "Page", "Pages", "Visitor", "own_path", "read_form", "shown"]
 _MOST_FIELDS = 500
 _COOKIE_AGE_S = 30 * 24 * 3600
 _HEADERS = {
@@ -42,20 +38,11 @@ Form = Mapping[str, str]
 """The fields of a form, by name; of several with one name the last."""
 
 
-class Visitor(Struct, frozen=True):
-    """Who looks: a `session` of this browser, the pseudonym that judgments carry (None: not told yet), and
-    what they may do: everything where no accounts are set up."""
-
-    session: str
-    expert: str | None
-    roles: frozenset[Role] = ANYBODY
-
-
 class Pages:
     """Renders pages and guards forms with a token that only a page of the same session holds."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._mounted: set[str] = set()
         self._templates = Environment(
             loader=PackageLoader("tokencapital.web"),
@@ -67,21 +54,23 @@ class Pages:
         self._templates.filters |= {"day": _day, "dollars": _dollars, "percent": _percent, "shown": shown}
 
     def route(self, path: str, page: Page, roles: frozenset[Role], *, methods: Sequence[str] = ("GET",)) -> Route:
-        """A page or form that only people with one of the `roles` reach."""
+        """A page or form that only people with one of the `roles` reach; who is not logged in is led there."""
         if "GET" in methods:
             self._mounted.add(path)
 
         async def guarded(request: Request) -> Response:
-            if not roles & self.visitor(request).roles:
-                raise HTTPException(403, "your account may not see this page")
+            visitor = self.visitor(request)
+            if not visitor.open and visitor.login is None:
+                return RedirectResponse(f"/login?{urlencode({'onward': _came_from(request)})}", 303, headers=_HEADERS)
+            if not roles & visitor.roles:
+                raise AccessRefused("your account may not see this page")
             return await page(request)
 
-        return Route(path, guarded, methods=list(methods), name=page.__name__)
+        return KeptRoute(path, guarded, roles, methods=list(methods), name=page.__name__)
 
     def visitor(self, request: Request) -> Visitor:
         """Who sent the request; a browser that comes for the first time gets a session."""
-        session = request.cookies.get(SESSION_COOKIE) or secrets.token_urlsafe(24)
-        return Visitor(session, request.cookies.get(EXPERT_COOKIE) or None)
+        return visitor_of(request, self._access)
 
     def render(self, request: Request, template: str, facts: Mapping[str, Any], status: int = 200) -> Response:
         """The page, with the cookies that the visitor needs for its forms."""
@@ -90,32 +79,38 @@ class Pages:
         body = page.render(
             **facts,
             visitor=visitor,
-            token=self._token(visitor),
+            token=self._access.form_token(visitor),
             path=request.url.path,
             links=house_links(visitor.roles, self._mounted),
             tabs=capability_links(request.path_params.get("capability"), visitor.roles, self._mounted),
         )
         response = HTMLResponse(body, status, headers=_HEADERS)
-        if SESSION_COOKIE not in request.cookies:
-            _keep(response, request, SESSION_COOKIE, visitor.session)
+        if session_cookie(request) not in request.cookies:
+            _keep(response, request, session_cookie(request), visitor.session)
         return response
 
     async def form(self, request: Request) -> tuple[Visitor, Form]:
         """The form of a page of this session. Raises InputError for one that another site could have sent."""
         visitor, form = self.visitor(request), read_form(await request.body())
-        if not hmac.compare_digest(form.get("token", "").encode(), self._token(visitor).encode()):
+        if not from_here(request) or not self._access.own_form(visitor, form.get("token", "")):
             raise InputError("this form is not from a page of this session", remedy="Open the page again and repeat.")
         return visitor, form
 
-    def onward(self, request: Request, to: str, *, expert: str | None = None) -> Response:
-        """Leads on to a page after a form; `expert` is the pseudonym to keep."""
-        response = RedirectResponse(to, 303, headers=_HEADERS)
+    def onward(self, request: Request, to: str, *, expert: str | None = None, session: str | None = None) -> Response:
+        """Leads on to a page after a form, with what the browser is to keep: the pseudonym `expert` of an
+        open house, and the token of a new `session`, which takes the place of any that was planted before."""
+        response = RedirectResponse(own_path(to), 303, headers=_HEADERS)
         if expert is not None:
-            _keep(response, request, EXPERT_COOKIE, expert)
+            _keep(response, request, EXPERT_COOKIE, quote(expert, safe=""))
+        if session is not None:
+            _keep(response, request, session_cookie(request), session)
         return response
 
-    def _token(self, visitor: Visitor) -> str:
-        return hmac.new(self._key, b"form\0" + visitor.session.encode(), hashlib.sha256).hexdigest()
+
+def own_path(path: str) -> str:
+    """The path where it is one of this site, whatever a browser makes of it; the first page where it is not."""
+    own = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if own else "/"
 
 
 def read_form(body: bytes) -> Form:
@@ -125,6 +120,15 @@ def read_form(body: bytes) -> Form:
     except ValueError as error:
         raise InputError(f"the body is no form: {error}") from error
     return {name: value.strip() for name, value in fields}
+
+
+def _came_from(request: Request) -> str:
+    """Where to go on after logging in: this page, or for a form the page that it stands on."""
+    if request.method == "GET":
+        asked = request.url
+        return own_path(f"{asked.path}?{asked.query}" if asked.query else asked.path)
+    referrer = urlsplit(request.headers.get("referer", ""))
+    return own_path(referrer.path) if referrer.netloc == request.headers.get("host") else "/"
 
 
 def _keep(response: Response, request: Request, name: str, value: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from tokencapital.app.desk import Desk, Task
+from tokencapital.app.desk import Desk, Saying, Task
 from tokencapital.app.platform import Platform
 from tokencapital.core.case import ContractKind, Json
 from tokencapital.core.errors import ContractViolation, InputError
@@ -50,7 +50,7 @@ class ReviewPages:
         name = form.get("expert", "")
         if not name or len(name) > _MOST_LENGTH or not name.isprintable():
             raise InputError(f"a pseudonym has 1 to {_MOST_LENGTH} printable characters", where="expert")
-        return self._pages.onward(request, _own_page(form.get("onward", "")), expert=quote(name))
+        return self._pages.onward(request, _own_page(form.get("onward", "")), expert=name)
 
     async def judge(self, request: Request) -> Response:
         """What the expert said is stored, and the next case comes."""
@@ -59,11 +59,19 @@ class ReviewPages:
         verdict = _VERDICTS.get(form.get("verdict", ""))
         if expert is None or verdict is None:
             raise InputError("a judgment needs an expert and a verdict", remedy="Open the page again and repeat.")
-        task = self._desk.task(capability, form.get("draw", ""))
+        task = self._desk.task(capability, form.get("draw", ""), expert)
         if task is None:
             return self._page(request, visitor, notice="Somebody else was faster: that case is judged already.")
         try:
-            self._desk.say(task, expert, verdict, self._answer(task, form), form.get("reason", "") or None)
+            self._desk.say(
+                task,
+                Saying(
+                    expert=expert,
+                    verdict=verdict,
+                    answer=self._answer(task, form),
+                    reason=form.get("reason", "") or None,
+                ),
+            )
         except ContractViolation as error:
             return self._page(request, visitor, task=task, notice=str(error), status=422)
         return self._pages.onward(request, f"/review/{quote(capability)}")
@@ -82,7 +90,7 @@ class ReviewPages:
         capability, expert = request.path_params["capability"], _expert(visitor)
         place = self._platform.workplace(capability)
         if task is None and expert is not None:
-            task = self._desk.next(capability, visitor.session)
+            task = self._desk.next(capability, expert)
         facts = {
             "capability": place.capability,
             "goal": place.goal,
@@ -107,7 +115,7 @@ class ReviewPages:
 
 
 def _expert(visitor: Visitor) -> str | None:
-    return unquote(visitor.expert) if visitor.expert else None
+    return visitor.expert
 
 
 def field_value(text: str, proposed: Json) -> Json:

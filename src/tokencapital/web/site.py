@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from tokencapital.app.platform import Platform
 from tokencapital.serve.gateway import refuse
+from tokencapital.web.access import AccessPages
 from tokencapital.web.overview import OverviewPages
 from tokencapital.web.pages import Pages
 from tokencapital.web.review import ReviewPages
@@ -28,11 +29,12 @@ class Site:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._pages = Pages(platform.store.key)
+        self._pages = Pages(platform.access)
 
     def routes(self) -> list[BaseRoute]:
         """The pages, and the files that they load."""
         return [
+            *AccessPages(self._platform.access, self._pages).routes(),
             *OverviewPages(self._platform, self._pages).routes(),
             *ReviewPages(self._platform, self._pages).routes(),
             Route("/static/{name}", _static, methods=["GET"]),

@@ -1,0 +1,125 @@
+"""Who is at the door: accounts, sessions, forms that no other site can send, and keys of applications.
+
+Without any account the house runs *open*: whoever reaches it may do everything, under the pseudonym that
+they tell. With the first account it is closed, for good: an account is disabled, never deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+
+from tokencapital.app.passwords import is_dated, make_secret, matches
+from tokencapital.app.settings import AccessSettings
+from tokencapital.app.throttle import Throttle
+from tokencapital.core.clock import Clock
+from tokencapital.core.errors import AccessRefused
+from tokencapital.core.people import ANYBODY, Role
+from tokencapital.store.accounts import has_accounts, renew_secret, secret_of
+from tokencapital.store.database import Store
+from tokencapital.store.sessions import (
+    end_session,
+    forget_sessions,
+    read_session,
+    see_session,
+    start_session,
+)
+
+_SEEN_EVERY = timedelta(minutes=1)
+_AT_ONCE = 2
+"""How many passwords are checked at one time: each costs 64 MiB."""
+
+
+class Visitor(Struct, frozen=True, kw_only=True):
+    """Who looks: a `session` of this browser, the pseudonym that judgments carry (None: not told yet), and
+    what they may do. `login` is that of their account; None where nobody is logged in, or the house is `open`."""
+
+    session: str
+    expert: str | None = None
+    roles: frozenset[Role] = frozenset()
+    login: str | None = None
+    open: bool = False
+
+
+class Access:
+    """The door of one house."""
+
+    def __init__(self, store: Store, clock: Clock, settings: AccessSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._lasts = timedelta(hours=settings.session_hours)
+        self._idle = timedelta(minutes=settings.idle_minutes)
+        self._settings = settings
+        self._closed = False
+        self._throttle = Throttle()
+        self._checking = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def open(self) -> bool:
+        """Whether the house runs open: there is no account. Fit for every request."""
+        if not self._closed:
+            self._closed = has_accounts(self._store)
+        return not self._closed
+
+    def visitor(self, token: str | None, pseudonym: str | None) -> Visitor:
+        """Who holds this session token; a browser that comes for the first time gets one.
+
+        A pseudonym that the browser tells counts in an open house only. A token that nobody logged in by
+        is good for the form to log in by, and for nothing else.
+        """
+        session = token or secrets.token_urlsafe(24)
+        if self.open:
+            return Visitor(session=session, expert=pseudonym, roles=ANYBODY, open=True)
+        held = read_session(self._store, token) if token else None
+        now = self._clock.now()
+        if held is None or now >= held.expires_at or now - held.seen_at >= self._idle:
+            return Visitor(session=session)
+        if now - held.seen_at >= _SEEN_EVERY:
+            see_session(self._store, session, now)
+        return Visitor(session=session, expert=held.contributor, roles=held.roles, login=held.login)
+
+    async def log_in(self, login: str, password: str) -> str:
+        """The token of a new session. Raises AccessRefused, which does not tell whether there is such a login."""
+        now = self._clock.now()
+        self._throttle.attempt(login, now)
+        async with self._checking:
+            known = await run_in_threadpool(self._check, login, password)
+        if not known:
+            raise AccessRefused("this login and password do not fit together", remedy="Ask an admin for a new one.")
+        self._throttle.forget(login)
+        token = secrets.token_urlsafe(32)
+        with self._store.begin():
+            forget_sessions(self._store, now - self._idle, now)
+            start_session(self._store, token, login, now, now + self._lasts)
+        return token
+
+    def log_out(self, visitor: Visitor) -> None:
+        """The visitor's session is over."""
+        end_session(self._store, visitor.session)
+
+    def form_token(self, visitor: Visitor) -> str:
+        """What a form of this session carries and no other site knows."""
+        return hmac.new(self._store.key, b"form\0" + visitor.session.encode(), hashlib.sha256).hexdigest()
+
+    def own_form(self, visitor: Visitor, token: str) -> bool:
+        """Whether the token is that of this session's forms."""
+        return hmac.compare_digest(token.encode(), self.form_token(visitor).encode())
+
+    def holds_key(self, authorization: str | None) -> bool:
+        """Whether a request carries the key of the house's applications. False where none is set up."""
+        kind, _, sent = (authorization or "").partition(" ")
+        key = self._settings.key
+        return key is not None and kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), key.encode())
+
+    def _check(self, login: str, password: str) -> bool:
+        secret = secret_of(self._store, login)
+        known = matches(secret, password)
+        if known and secret is not None and is_dated(secret):
+            renew_secret(self._store, login, make_secret(password))
+        return known
