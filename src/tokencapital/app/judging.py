@@ -3,43 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import Connection
 
 from tokencapital.account.journal import book_review
+from tokencapital.app.passing import pass_on
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.answer import Trajectory
 from tokencapital.core.case import Case, Value
 from tokencapital.core.clock import utc
-from tokencapital.core.errors import InputError
+from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
 from tokencapital.review.judgments import Accepted, accept
 from tokencapital.review.routes import Said
+from tokencapital.store.basis import record_basis
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
-from tokencapital.store.draws import open_draws
+from tokencapital.store.judgments import find_judgments, hold_memory, withdraw
+from tokencapital.store.leases import empty_hands, find_lease, give_back, take
 from tokencapital.store.ledger import append_transactions
+from tokencapital.store.queue import draws_of_case, find_draw, find_open
+
+FASTER = "somebody was faster: this case is judged already"
+IN_HAND = "somebody else has this case in hand"
+_SECONDS = 60
 
 
-def judge(platform: Platform, said: Said) -> Accepted:
+class Manner(Struct, frozen=True):
+    """How something was said: `blind`, before the machine's answer was shown, and on which passages it rests."""
+
+    blind: bool = False
+    basis: tuple[str, ...] = ()
+
+
+_SHOWN = Manner()
+
+
+def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
     """The judgment is stored and its time booked. One that the queue did not ask for is volunteered.
 
-    Raises InputError where the case or the trajectory is not known, ContractViolation where the answer
-    does not fit.
+    A draw is answered once, whoever sends at the same moment. Raises InputError where the case, the
+    trajectory or the draw is not known, StoreConflict where somebody was faster or has the case in
+    hand, ContractViolation where the answer does not fit.
     """
     done, case_id = _subject(platform, said)
     case = read_case(platform.store, case_id)
     if case is None:
         raise InputError(f"no case {case_id} is stored, or its words were erased")
     place = platform.workplace(case.capability)
-    asked = _answered_draw(platform, said, case)
-    return take_down(place, [_judgment(place, said, case_id, asked, done)])[0]
+    with place.store.begin() as connection:
+        hold_memory(connection)
+        asked = _answered_draw(place, said, case)
+        minutes = _minutes(connection, said, asked, place.now())
+        judgment = _judgment(place, said, Subject(case_id, asked, done, minutes), manner)
+        accepted = take_down(place, [judgment])[0]
+        record_basis(place.store, judgment.id, manner.basis)
+        if asked is not None:
+            give_back(connection, [asked.id])
+            pass_on(place, asked, judgment)
+    return accepted
 
 
-def _answered_draw(platform: Platform, said: Said, case: Case) -> Draw | None:
+def take_back(place: Workplace, judgment_id: str, expert: str) -> None:
+    """The judgment is withdrawn; the draw that it answered waits again, in the expert's hand and nothing else."""
+    store, now = place.store, place.now()
+    with store.begin() as connection:
+        hold_memory(connection)
+        case = find_judgments(store, [judgment_id])[judgment_id].case
+        before = {one.id for one in draws_of_case(store, case) if find_open(store, one.id)}
+        withdraw(store, judgment_id, by=expert, at=now, reason="undone")
+        again = [one.id for one in draws_of_case(store, case) if one.id not in before and find_open(store, one.id)]
+        empty_hands(connection, expert, place.name)
+        take(store, again, expert, now)
+
+
+class Subject(Struct, frozen=True):
+    """What a judgment is of: the case, the draw that it answers (None: nobody asked), the newest run, the minutes."""
+
+    case: str
+    asked: Draw | None
+    done: Trajectory | None
+    minutes: float | None
+
+
+def _answered_draw(place: Workplace, said: Said, case: Case) -> Draw | None:
     if said.draw is None:
         return None
-    for waiting in open_draws(platform.store, case.capability):
-        if waiting.id == said.draw and waiting.case == case.id:
-            return waiting
-    raise InputError(f"no draw {said.draw} of case {case.id} waits for an answer")
+    waiting = find_open(place.store, said.draw)
+    if waiting is not None and waiting.case == case.id and waiting.asked_of in (None, said.expert):
+        return waiting
+    known = find_draw(place.store, said.draw)
+    if known is None or known.case != case.id:
+        raise InputError(f"no draw {said.draw} of case {case.id} waits for an answer")
+    raise StoreConflict(FASTER, where=f"draw {said.draw}", remedy="Take the next case.")
+
+
+def _minutes(connection: Connection, said: Said, asked: Draw | None, now: datetime) -> float | None:
+    """What was sent, else the time since the case was put into this expert's hand; None: it is unknown.
+
+    Raises StoreConflict where it is in somebody else's hand.
+    """
+    held = find_lease(connection, asked.id, now) if asked else None
+    if held is None:
+        return said.minutes
+    if held.holder != said.expert:
+        raise StoreConflict(IN_HAND, where=f"draw {held.draw}", remedy="Take the next case.")
+    return (now - held.since).total_seconds() / _SECONDS if said.minutes is None else said.minutes
 
 
 def take_down(place: Workplace, judgments: Sequence[Judgment]) -> list[Accepted]:
@@ -64,22 +134,23 @@ def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
     return trajectory, trajectory.case
 
 
-def _judgment(place: Workplace, said: Said, case_id: str, asked: Draw | None, done: Trajectory | None) -> Judgment:
+def _judgment(place: Workplace, said: Said, of: Subject, manner: Manner) -> Judgment:
     now = place.now()
     return Judgment(
         id=place.parts.ids.new("jdg"),
-        case=case_id,
+        case=of.case,
         capability=place.name,
         expert=said.expert,
         at=now,
         verdict=said.verdict,
-        answer=_answer(said, done),
-        drawn=asked.kind if asked else DrawKind.VOLUNTEERED,
-        probability=asked.probability if asked else None,
+        answer=_answer(said, of.done),
+        drawn=of.asked.kind if of.asked else DrawKind.VOLUNTEERED,
+        probability=of.asked.probability if of.asked else None,
         valid_from=utc(said.valid_from) if said.valid_from else now,
         valid_until=utc(said.valid_until) if said.valid_until else None,
         reason=said.reason,
-        minutes=said.minutes,
+        minutes=of.minutes,
+        blind=manner.blind,
     )
 
 

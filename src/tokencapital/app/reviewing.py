@@ -16,12 +16,16 @@ from tokencapital.core.judgment import Draw, Verdict
 from tokencapital.review.judgments import Accepted
 from tokencapital.review.routes import Said
 from tokencapital.store.cases import read_cases, trajectories_of_case
-from tokencapital.store.draws import open_draws
+from tokencapital.store.queue import count_open, open_draws
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A case that the queue asks of people. `proposed` None: the machine has no answer."""
+    """A case that the queue asks of people. `proposed` None: the machine has no answer, or it is not told.
 
+    `trajectory` is the newest run of the case; None: it was never answered, or it is not told.
+    """
+
+    capability: str
     case: str
     draw: str
     kind: ContractKind
@@ -30,30 +34,33 @@ class Waiting(Struct, frozen=True, kw_only=True):
     proposed: Value
     source: str | None
     confidence: float | None
+    trajectory: str | None = None
 
 
 def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
     """At most `most` open draws, oldest first, with the newest answer to each; more are drawn where few wait."""
-    if len(open_draws(place.store, place.name)) < most:
+    if count_open(place.store, place.name) < most:
         ask_active(place)
-    asked = open_draws(place.store, place.name)[:most]
+    asked = open_draws(place.store, place.name, most)
     cases = read_cases(place.store, [one.case for one in asked])
-    return [_waiting(place, one, cases[one.case]) for one in asked if one.case in cases]
+    return [waiting_of(place, one, cases[one.case]) for one in asked if one.case in cases]
 
 
 def say(
     platform: Platform, waiting: Waiting, expert: str, verdict: Verdict, answer: str | None, reason: str | None = None
 ) -> Accepted:
     """What the expert said is stored. Raises ContractViolation where the answer does not fit."""
-    value = waiting.proposed if verdict is Verdict.RIGHT else _read(waiting.kind, answer if verdict.answers else None)
+    value = waiting.proposed if verdict is Verdict.RIGHT else read_answer(waiting.kind, verdict, answer)
     said = Said(expert=expert, verdict=verdict, case=waiting.case, draw=waiting.draw, answer=value, reason=reason)
     return judge(platform, said)
 
 
-def _waiting(place: Workplace, asked: Draw, case: Case) -> Waiting:
+def waiting_of(place: Workplace, asked: Draw, case: Case) -> Waiting:
+    """The drawn case with the newest answer to it."""
     done = trajectories_of_case(place.store, case.id)
     answer = done[-1].answer if done else None
     return Waiting(
+        capability=place.name,
         case=case.id,
         draw=asked.id,
         kind=place.capability.contract.kind,
@@ -62,12 +69,28 @@ def _waiting(place: Workplace, asked: Draw, case: Case) -> Waiting:
         proposed=answer.value if answer else None,
         source=answer.source.value if answer and answer.source else None,
         confidence=answer.confidence if answer else None,
+        trajectory=done[-1].id if done else None,
     )
 
 
-def _read(kind: ContractKind, answer: str | None) -> Value:
-    if answer is None or kind is not ContractKind.FIELDS:
-        return answer
+def newest_answer(place: Workplace, case_id: str) -> Value:
+    """What the machine said of the case last; None: nothing."""
+    done = trajectories_of_case(place.store, case_id)
+    return done[-1].answer.value if done else None
+
+
+def without_answer(waiting: Waiting) -> Waiting:
+    """The case with nothing of what the machine said."""
+    return msgspec.structs.replace(waiting, proposed=None, source=None, confidence=None, trajectory=None)
+
+
+def read_answer(kind: ContractKind, verdict: Verdict, answer: str | None) -> Value:
+    """The answer that was typed, None where the verdict carries none.
+
+    Raises ContractViolation where an object of fields was wanted and none was typed.
+    """
+    if answer is None or not verdict.answers or kind is not ContractKind.FIELDS:
+        return answer if verdict.answers else None
     try:
         return msgspec.json.decode(answer, type=dict[str, Json])
     except msgspec.MsgspecError as error:

@@ -61,7 +61,9 @@ class Goal(Struct, frozen=True, kw_only=True):
 
     `tolerance` is the share of wrong answers that the owner accepts among those given without a
     person, `judged_share` that of the cases that people are asked about. The limits are on what
-    learning may cost in all; None: no limit was set.
+    learning may cost in all; None: no limit was set. Where people have agreed, `probe_share` of the
+    uniform draws are asked without showing the machine's answer, and `repeat_share` of what a person
+    judged is asked of them once more. `overlap_share` of the uniform draws are asked of two people.
     """
 
     capability: str
@@ -73,6 +75,9 @@ class Goal(Struct, frozen=True, kw_only=True):
     limit_usd: Decimal | None = None
     limit_minutes: float | None = None
     expires_at: datetime | None = None
+    probe_share: float = 0.05
+    repeat_share: float = 0.03
+    overlap_share: float = 0.0
 
     def is_live(self, now: datetime) -> bool:
         """Whether the loop may spend on this goal at the time `now`."""

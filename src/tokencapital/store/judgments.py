@@ -86,7 +86,7 @@ def append_judgments(store: Store, judgments: Sequence[Judgment]) -> list[Judgme
     if not judgments:
         return []
     with store.begin() as connection:
-        _lock_memory(connection)
+        hold_memory(connection)
         known = _known(connection, [said.id for said in judgments])
         fresh = list({said.id: said for said in judgments if said.id not in known}.values())
         if fresh:
@@ -152,7 +152,7 @@ def record_notice(store: Store, given: Notice) -> int:
     A notice whose id is there already changes nothing.
     """
     with store.begin() as connection:
-        _lock_memory(connection)
+        hold_memory(connection)
         if not write_notice(store, connection, given):
             return 0
         return _tell_untold(store, connection, true(), Change(given.by, given.at, f"notice {given.id}"))
@@ -161,8 +161,13 @@ def record_notice(store: Store, given: Notice) -> int:
 def hear_noticed(store: Store, change: Change) -> int:
     """Memory hears of every judgment that may teach by now, as after people joined a group that had notice."""
     with store.begin() as connection:
-        _lock_memory(connection)
+        hold_memory(connection)
         return _tell_untold(store, connection, true(), change)
+
+
+def hold_memory(connection: Connection) -> None:
+    """Nobody else can judge, or move a group, until this transaction ends."""
+    next_numbers(connection, "memory", 0)
 
 
 def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool], change: Change) -> int:
@@ -186,11 +191,6 @@ def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool
     ]
     store.add_new(connection, memory_event, events)
     return len(events)
-
-
-def _lock_memory(connection: Connection) -> None:
-    """Nobody else can judge, or move a group, until this transaction ends."""
-    next_numbers(connection, "memory", 0)
 
 
 def _known(connection: Connection, ids: Iterable[str]) -> dict[str, Judgment]:
@@ -252,7 +252,7 @@ def _change(
     store: Store, judgment_ids: Sequence[str], kind: MemoryEventKind, valid_until: datetime | None, change: Change
 ) -> None:
     with store.begin() as connection:
-        _lock_memory(connection)
+        hold_memory(connection)
         known = _known(connection, judgment_ids)
         for missing in set(judgment_ids) - set(known):
             raise InputError(f"no judgment {missing} is stored")

@@ -58,11 +58,22 @@ def draws_for(store: Store, capability: str, expert: str, limit: int) -> list[Dr
     return _read(store, _opened(capability).where(_for(expert)).limit(limit))
 
 
-def find_open(connection: Connection, draw_id: str) -> Draw | None:
+def find_open(store: Store, draw_id: str) -> Draw | None:
     """The draw, if it waits; None: it was answered, or there is none."""
     query = select(draw).join_from(draw, open_draw, open_draw.c.draw == draw.c.id).where(draw.c.id == draw_id)
-    row = connection.execute(query).first()
-    return draw_of(row) if row else None
+    found = _read(store, query)
+    return found[0] if found else None
+
+
+def find_draw(store: Store, draw_id: str) -> Draw | None:
+    """The draw, answered or not; None: there is none with this id."""
+    found = _read(store, select(draw).where(draw.c.id == draw_id))
+    return found[0] if found else None
+
+
+def draws_of_case(store: Store, case_id: str) -> list[Draw]:
+    """Every draw of a case, oldest first."""
+    return _read(store, select(draw).where(draw.c.case_id == case_id).order_by(draw.c.position))
 
 
 def recount(store: Store, capability: str) -> list[Draw]:
