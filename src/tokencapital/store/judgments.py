@@ -32,6 +32,9 @@ from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with
 from tokencapital.store.schema import judgment, memory_event, work_case
 
 _NEVER = 2**62
+ERASED = "erased"
+WORDS = "payload "
+"""Before the digest of a reason that somebody wrote."""
 _SOME: BindParameter[str] = bindparam("some", expanding=True)
 _THERE = select(judgment.c.id).where(judgment.c.id.in_(_SOME))
 _EVENTS = (
@@ -98,8 +101,19 @@ def append_judgments(store: Store, judgments: Sequence[Judgment]) -> list[Judgme
 
 
 def withdraw(store: Store, judgment_id: str, *, by: str, at: datetime, reason: str | None = None) -> None:
-    """The judgment neither answers nor teaches any more. Raises InputError where there is none."""
-    _change(store, [judgment_id], MemoryEventKind.WITHDRAWN, None, Change(by, at, reason))
+    """The judgment neither answers nor teaches any more. Raises InputError where there is none.
+
+    The reason is what somebody wrote, and kept as a payload of the case.
+    """
+    with store.begin() as connection:
+        kept = None if reason is None else _keep_reason(store, connection, judgment_id, reason)
+        _change(store, [judgment_id], MemoryEventKind.WITHDRAWN, None, Change(by, at, kept))
+
+
+def withdraw_erased(store: Store, judgment_ids: Sequence[str], *, by: str, at: datetime) -> None:
+    """The judgments neither answer nor teach any more, because their words are being erased."""
+    if judgment_ids:
+        _change(store, judgment_ids, MemoryEventKind.WITHDRAWN, None, Change(by, at, ERASED))
 
 
 def expire(store: Store, judgment_ids: Iterable[str], valid_until: datetime, *, by: str, at: datetime) -> None:
@@ -268,6 +282,15 @@ def _change(
         judgments_changed(store, connection, sorted(known), by=change.by, at=change.at)
         if kind is MemoryEventKind.WITHDRAWN:
             bring_up_to_date(store, connection, groups)
+
+
+def _keep_reason(store: Store, connection: Connection, judgment_id: str, words: str) -> str:
+    """What a memory event names instead of the words."""
+    query = select(judgment.c.case_id).where(judgment.c.id == judgment_id)
+    payloads = Payloads(store.key)
+    digest = payloads.add(connection.execute(query).scalar() or judgment_id, words)
+    payloads.write(store, connection)
+    return f"{WORDS}{digest}"
 
 
 def _judgment_row(said: Judgment, payloads: Payloads) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -65,6 +66,9 @@ class Memory:
         self._sequences = np.empty(0, np.int64)
         self._starts = np.empty(0, np.float64)
         self._ends = np.empty(0, np.float64)
+        self._given = np.empty(0, np.float64)
+        self._label_of = np.empty(0, np.int64)
+        self._labels: dict[str, int] = {}
         self._changed_rules = False
 
     def __len__(self) -> int:
@@ -97,8 +101,15 @@ class Memory:
 
     def labels(self, now: datetime) -> tuple[str, ...]:
         """Every label in a judgment that holds at the time `now`, sorted."""
-        answers = (self._judged[row].judgment.answer for row in np.flatnonzero(self._valid(now)))
-        return tuple(sorted({answer for answer in answers if isinstance(answer, str)}))
+        said = self._label_of[self._valid(now)]
+        used = np.bincount(said[said >= 0], minlength=len(self._labels))
+        return tuple(sorted(label for label, number in self._labels.items() if used[number]))
+
+    def given_since(self, moment: datetime) -> Iterator[JudgedCase]:
+        """Judged cases whose judgment was given at `moment` or later and not withdrawn, the newest first."""
+        stands = self._ends != -_FOREVER
+        for row in np.flatnonzero(stands & (self._given >= moment.timestamp()))[::-1]:
+            yield self._judged[row]
 
     def recall(self, case: Case, now: datetime, upto: int) -> Recollection | None:
         """What people held of exactly this input at the time `now`, judged up to the sequence `upto`.
@@ -162,6 +173,8 @@ class Memory:
                 continue
             withdrawn = event.kind is MemoryEventKind.WITHDRAWN
             self._ends[row] = -_FOREVER if withdrawn else _timestamp(event.valid_until)
+            if withdrawn:
+                self._judged[row] = _without_words(self._judged[row])
             self._changed_rules = True
 
     def _append(self, events: Sequence[MemoryEvent]) -> None:
@@ -175,9 +188,23 @@ class Memory:
             self._row_of_judgment[event.judgment_id] = row
             self._rows_of_input.setdefault(input_key(one.case, self._store.key), []).append(row)
         self._sequences = np.append(self._sequences, [event.sequence for event in events])
+        self._given = np.append(self._given, [one.judgment.at.timestamp() for one in judged])
+        self._label_of = np.append(self._label_of, [self._label_number(one.judgment.answer) for one in judged])
         self._starts = np.append(self._starts, [one.judgment.valid_from.timestamp() for one in judged])
         self._ends = np.append(self._ends, [_end_of(one.judgment) for one in judged])
         self._changed_rules |= bool(np.isfinite(self._ends[-len(events) :]).any())
+
+    def _label_number(self, answer: Value) -> int:
+        """The number of an answer that is a label or text; -1 for any other."""
+        return self._labels.setdefault(answer, len(self._labels)) if isinstance(answer, str) else -1
+
+
+def _without_words(one: JudgedCase) -> JudgedCase:
+    """What is left of a judgment that was taken back: that it was there."""
+    return JudgedCase(
+        msgspec.structs.replace(one.case, messages=(), context={}),
+        msgspec.structs.replace(one.judgment, answer=None, reason=None),
+    )
 
 
 def _end_of(judgment: Judgment) -> float:

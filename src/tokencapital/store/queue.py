@@ -2,8 +2,9 @@
 
 A draw waits while fewer standing judgments of its case and kind are there than draws up to it: the n-th
 judgment answers the n-th draw. One that was withdrawn answers none, and the draw by which it passed the
-case on counts no longer. Whoever adds draws or judgments, or takes judgments back, brings the queue up to
-date in the same transaction; `recount` says what it has to be.
+case on counts no longer. Of a case whose words were erased nobody is asked. Whoever adds draws or judgments,
+takes judgments back or erases words brings the queue up to date in the same transaction; `recount` says what
+it has to be.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, bi
 from tokencapital.core.judgment import Draw, DrawKind
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.rows import stands
-from tokencapital.store.schema import draw, judgment, memory_event, open_draw
+from tokencapital.store.schema import draw, judgment, memory_event, open_draw, payload, work_case
 
 _SOME: BindParameter[str] = bindparam("some", expanding=True)
 _DRAWN = (
     select(
         draw.c.id, draw.c.position, draw.c.case_id, draw.c.capability, draw.c.kind, draw.c.asked_of, draw.c.passed_by
     )
-    .where(draw.c.case_id.in_(_SOME))
+    .join_from(draw, work_case, draw.c.case_id == work_case.c.id)
+    .join(payload, work_case.c.payload == payload.c.digest)
+    .where(draw.c.case_id.in_(_SOME), payload.c.erased_at.is_(None))
     .order_by(draw.c.position)
 )
 _STANDING = select(judgment.c.id, judgment.c.case_id, judgment.c.drawn).where(judgment.c.case_id.in_(_SOME), stands())
@@ -96,7 +99,13 @@ def recount(store: Store, capability: str) -> list[Draw]:
         .correlate(draw)
         .scalar_subquery()
     )
-    query = select(draw).where(draw.c.capability == capability, _counts(draw.c.passed_by), asked > answered)
+    query = (
+        select(draw)
+        .join_from(draw, work_case, draw.c.case_id == work_case.c.id)
+        .join(payload, work_case.c.payload == payload.c.digest)
+        .where(draw.c.capability == capability, payload.c.erased_at.is_(None))
+        .where(_counts(draw.c.passed_by), asked > answered)
+    )
     return _read(store, query.order_by(draw.c.position))
 
 
