@@ -39,8 +39,9 @@ def take(store: Store, draws: Sequence[str], holder: str, now: datetime) -> Leas
         waiting = set(connection.execute(select(open_draw.c.draw).where(open_draw.c.draw.in_(draws))).scalars())
         for one in (one for one in draws if one in waiting):
             row = {"draw": one, "holder": holder, "since": now, "until": now + LEASE}
-            if connection.execute(_upsert(connection, row, holder)).rowcount:
-                return _lease_of(connection.execute(select(lease).where(lease.c.draw == one)).one())
+            mine = connection.execute(_upsert(connection, row, holder)).first()
+            if mine is not None:
+                return _lease_of(mine)
     return None
 
 
@@ -91,13 +92,13 @@ def _upsert(connection: Connection, row: dict[str, Any], holder: str) -> Any:
         mine = sqlite.insert(lease).values(row)
         return mine.on_conflict_do_update(
             index_elements=[lease.c.draw], set_={"until": mine.excluded.until}, where=lease.c.holder == holder
-        )
+        ).returning(lease)
     from sqlalchemy.dialects import postgresql
 
     ours = postgresql.insert(lease).values(row)
     return ours.on_conflict_do_update(
         index_elements=[lease.c.draw], set_={"until": ours.excluded.until}, where=lease.c.holder == holder
-    )
+    ).returning(lease)
 
 
 def _lease_of(row: Row[Any]) -> Lease:
