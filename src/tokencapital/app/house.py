@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Struct
 from tokencapital.app.asking import ask_active
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.realized import Realized
 from tokencapital.app.settings import load_settings
 from tokencapital.core.policy import Evidence, Release
 from tokencapital.evaluate.runner import Trial
@@ -17,6 +19,8 @@ from tokencapital.promote.decide import trial_of_live
 from tokencapital.promote.trial import compare_on_sealed
 from tokencapital.store.releases import releases
 from tokencapital.store.turns import append_turn, turns
+
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def open_house(config: Path | None, store: str | None) -> Platform:
@@ -61,10 +65,18 @@ async def evaluate_live(place: Workplace) -> LiveScore:
 
 
 async def turn_once(place: Workplace) -> TurnReport:
-    """The loop's next turn, on record, and with what it learned the next cases for people."""
-    number = len(turns(place.store, place.name)) + 1
+    """The loop's next turn, on record, and with what it learned the next cases for people.
+
+    Its point on the curve is the share of right answers among those that chance put before people since the
+    turn before; unknown where none was judged.
+    """
+    played = turns(place.store, place.name)
+    number = len(played) + 1
+    since = played[-1].at if played else _EVER
+    right = Realized(place).right_since(since)
     report = await turn(place, number)
     if report.idle is None:
-        append_turn(place.store, turn_record(place, number, {"train_s": report.train_s}))
+        facts = {"train_s": report.train_s, "accuracy": right.share if right else None}
+        append_turn(place.store, turn_record(place, number, facts))
         ask_active(place)
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Table, func, select
 
 from tokencapital.store.database import Store
+from tokencapital.store.schema import judgment
 
 SETTLED = 10_000
 """Rows that are as old as this many others are there for good. On PostgreSQL a transaction that began early may
@@ -29,3 +30,10 @@ def tally(store: Store, table: Table, capability: str, settled_after: int = SETT
             upto = settled
             store.keep(name, (upto, counted))
         return int(counted + connection.execute(count.where(position > upto)).scalar_one())
+
+
+def count_judgments(store: Store, capability: str) -> int:
+    """How many judgments were made on the capability, withdrawn ones included."""
+    query = select(func.count()).select_from(judgment).where(judgment.c.capability == capability)
+    with store.read() as connection:
+        return int(connection.execute(query).scalar_one())
