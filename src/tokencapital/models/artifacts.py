@@ -24,13 +24,27 @@ def load_specialist(artifact: bytes) -> Specialist:
     raise InputError(f"no specialist is of the kind {kind!r}", remedy="Fit it anew with this version.")
 
 
-class _Kind(Struct, frozen=True):
+def words_in(artifact: bytes) -> frozenset[str] | None:
+    """All that can be read in an artifact: the labels that it chooses from; beside them it holds numbers only.
+
+    None: it holds values that people gave, as one for fields does. Raises InputError where it is no specialist.
+    """
+    header = _header(artifact)
+    return frozenset(header.labels) if header.kind == "label" else None
+
+
+class _Header(Struct, frozen=True):
     kind: str
+    labels: tuple[str, ...] = ()
 
 
 def _kind(artifact: bytes) -> str:
+    return _header(artifact).kind
+
+
+def _header(artifact: bytes) -> _Header:
     try:
         with np.load(io.BytesIO(artifact), allow_pickle=False) as arrays:
-            return msgspec.json.decode(arrays["header"].tobytes(), type=_Kind).kind
+            return msgspec.json.decode(arrays["header"].tobytes(), type=_Header)
     except (ValueError, OSError, EOFError, KeyError, BadZipFile, msgspec.DecodeError) as error:
         raise InputError("these bytes are no specialist", remedy="Fit it anew.") from error

@@ -137,6 +137,25 @@ class Store:
                 raise _unavailable(error, self._where) from error
         return row[0] if row else None
 
+    def run_alone(self, statement: str) -> Any:
+        """The first value of a statement that runs outside any transaction, such as VACUUM; None: it gives none."""
+        errors = self._engine.dialect.loaded_dbapi.Error
+        with self._alone(), self._failures():
+            connection = self._lone_connection()
+            try:
+                done = connection.execute(statement)
+                row = done.fetchone() if done.description else None
+            except errors as error:
+                raise _unavailable(error, self._where) from error
+            finally:
+                connection.close()
+        return row[0] if row else None
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
     @property
     def writing(self) -> bool:
         """Whether this thread is in a transaction that may write, and may still be undone."""
