@@ -105,7 +105,8 @@ def _charts(name: str, content: Any, replies: Mapping[str, str]) -> Iterator[Flo
 
 
 def _texts(found: Any) -> dict[str, str]:
-    return {str(key): value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(key): value for key, value in pairs if isinstance(value, str)}
 
 
 def _following(after: Any) -> tuple[str, ...]:

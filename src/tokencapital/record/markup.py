@@ -17,12 +17,13 @@ _SPACE = re.compile(r"\s+")
 _FRONT = re.compile(r"\A---\s*\n(.*?)\n---\s*(?:\n|\Z)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_UNREAD = frozenset({"script", "style", "noscript", "template", "nav", "head", "title", "svg", "iframe", "button", "select"})
-_BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure footer "
-    "form header hgroup hr html legend li main menu ol p pre search section summary table tbody td tfoot th thead tr "
-    "ul".split()
+_UNREAD_TAGS = "button head iframe nav noscript script select style svg template title"
+_UNREAD = frozenset(_UNREAD_TAGS.split())
+_BLOCK_TAGS = (
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
+    "footer form header hgroup hr html legend main menu ol p search section summary ul"
 )
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
 
 
 class Markup(Struct, frozen=True):
@@ -74,8 +75,7 @@ class _Reader:
 
     def read(self, node: Tag) -> None:
         """Everything inside the node, in order."""
-        from bs4 import NavigableString, Tag
-        from bs4.element import PreformattedString
+        from bs4.element import NavigableString, PreformattedString, Tag
 
         for child in node.children:
             if isinstance(child, Tag):

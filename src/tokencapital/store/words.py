@@ -16,12 +16,13 @@ _VOWEL = re.compile(r"[aeiouy]")
 _SHORTEST_STEM = 3
 _ENDINGS = ("ations", "ation", "ments", "ment", "ingly", "edly", "ings", "ing", "ed", "ly", "ers", "er")
 
-STOP_WORDS = frozenset(
+_STOP_WORDS = (
     "a about after all also am an and any are as at be been before but by can could did do does done for from get had "
     "has have he her here him his how i if in into is it its just know let may me might must my no not of on one or "
     "our out shall she should so some such than that the their them then there these they this those to too up us was "
-    "we were what when where which while who whom whose why will with would you your".split()
+    "we were what when where which while who whom whose why will with would you your"
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing of what is looked for."""
 
 
