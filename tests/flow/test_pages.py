@@ -19,7 +19,6 @@ from tokencapital.core.case import ContractKind, Mode
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import open_draws
 from tokencapital.testing.people import tell_everyone
-from tokencapital.web.review import field_value
 from tokencapital.web.site import Site
 
 NAME, FORM, REPLY = "triage-message", "open-ticket", "reply-to-customer"
@@ -66,7 +65,7 @@ def introduce(browser: TestClient, expert: str = "ines", capability: str = NAME)
 
 
 def judge(browser: TestClient, page: str, capability: str = NAME, **form: str) -> str:
-    sent = {"token": hidden(page, "token"), "draw": hidden(page, "draw"), **form}
+    sent = {"token": hidden(page, "token"), "draw": hidden(page, "draw"), "new_label": form.get("answer", ""), **form}
     answered = browser.post(f"/review/{capability}", data=sent)
     assert answered.status_code == 200, answered.text
     return answered.text
@@ -78,7 +77,8 @@ def test_a_correction_answers_the_next_identical_request(browser: TestClient) ->
     assert "the printer eats paper" in page
     assert "The machine has no answer." in page
     page = judge(browser, page, verdict="corrected", answer="printer", reason="paper jam")
-    assert "Nothing waits for you here. You judged 1 cases today." in page
+    assert "Nothing waits for you here." in page
+    assert "You judged 1 case today." in page
     again = ask(browser, "the printer eats paper", user="somebody else")
     assert again["x-tcap-stage"] == "recall"
 
@@ -97,7 +97,9 @@ def test_the_page_says_why(browser: TestClient) -> None:
     judge(browser, introduce(browser), verdict="corrected", answer="printer")
     ask(browser, "the printer eats all paper")
     page = browser.get(f"/review/{NAME}").text
-    assert "A colleague&#39;s case of" in page or "A colleague's case of" in page
+    assert "a case like it" in page
+    assert "% alike" in page
+    assert 'href="/run/' in page
     assert "the printer eats paper" in page
 
 
@@ -119,13 +121,6 @@ def test_fields_and_text_are_judged_too(browser: TestClient, house: Platform) ->
     judge(browser, browser.get(f"/review/{REPLY}").text, REPLY, verdict="corrected", answer="It left today.\nBye")
     decided = [browser.get(f"/v1/answers/{one['x-tcap-trajectory']}").json() for one in (first, second, third)]
     assert [one["content"] for one in decided] == ['{"name":"Ada"}', '{"name":"Bob"}', "It left today.\nBye"]
-
-
-def test_a_field_keeps_the_type_it_was_proposed_in() -> None:
-    assert field_value("floor 3", "floor 9") == "floor 3"
-    assert field_value("3", 9) == 3
-    assert field_value("three", 9) == "three"
-    assert field_value("3", None) == "3"
 
 
 def test_the_first_page_tells_what_was_booked(browser: TestClient, house: Platform) -> None:

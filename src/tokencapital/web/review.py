@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, urlencode
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from tokencapital.app.desk import Desk, Saying, Task
-from tokencapital.app.platform import Platform
-from tokencapital.core.case import ContractKind, Json
-from tokencapital.core.errors import ContractViolation, InputError
-from tokencapital.core.judgment import Verdict
+from tokencapital.app.desk import Desk, Task
+from tokencapital.app.grounds import grounds_of, source_of
+from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.suggesting import LabelUse, Suggestion, suggest_labels
+from tokencapital.core.case import Case, ContractKind
+from tokencapital.core.errors import ContractViolation, InputError, StoreConflict
+from tokencapital.core.judgment import Judgment, Verdict
 from tokencapital.core.people import Role
-from tokencapital.web.pages import Form, Pages, Visitor
+from tokencapital.store.cases import read_trajectory
+from tokencapital.store.judgments import find_judgments
+from tokencapital.web.judging import (
+    VERDICT_WORDS,
+    Reading,
+    Typed,
+    form_of,
+    read_judgment,
+    read_typed,
+    read_verdict,
+    typed_again,
+)
+from tokencapital.web.pages import Pages, own_path, shown
+from tokencapital.web.worddiff import word_diff
 
-_VERDICTS = {one.value: one for one in Verdict}
 _MOST_LENGTH = 64
+_LATE = "Somebody else judged this case meanwhile, or has it in hand."
+_EVERY = 10
+_TEXTS = frozenset({ContractKind.TEXT, ContractKind.TOOLS})
 JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
 """Who may judge."""
 
@@ -30,6 +49,7 @@ class ReviewPages:
         self._platform = platform
         self._pages = pages
         self._desk = Desk(platform)
+        self._uses: dict[str, LabelUse] = {}
 
     def routes(self) -> list[BaseRoute]:
         """What the site mounts."""
@@ -37,12 +57,22 @@ class ReviewPages:
             self._pages.route("/review/{capability}", self.show, JUDGES),
             self._pages.route("/review/{capability}", self.judge, JUDGES, methods=["POST"]),
             self._pages.route("/review/{capability}/undo", self.undo, JUDGES, methods=["POST"]),
+            self._pages.route("/review/{capability}/said/{judgment}", self.compare, JUDGES),
             self._pages.route("/me", self.introduce, JUDGES, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
         """The next case for this expert; without a pseudonym, the question for one."""
-        return self._page(request, self._pages.visitor(request))
+        expert = self._pages.visitor(request).expert
+        if expert is None:
+            return self._render(request, _View(expert=None))
+        task = self._desk.next(request.path_params["capability"], expert)
+        said = self._own(request.query_params.get("said", ""), expert)
+        undone = self._own(request.query_params.get("undone", ""), expert)
+        view = _View(expert=expert, task=task, said=_told(said, undone))
+        if task is not None and undone is not None and undone.case == task.waiting.case:
+            return self._render(request, replace(view, reading=typed_again(task, undone)))
+        return self._render(request, view)
 
     async def introduce(self, request: Request) -> Response:
         """The pseudonym that this browser's judgments carry is kept."""
@@ -50,84 +80,159 @@ class ReviewPages:
         name = form.get("expert", "")
         if not name or len(name) > _MOST_LENGTH or not name.isprintable():
             raise InputError(f"a pseudonym has 1 to {_MOST_LENGTH} printable characters", where="expert")
-        return self._pages.onward(request, _own_page(form.get("onward", "")), expert=name)
+        return self._pages.onward(request, own_path(form.get("onward", "")), expert=name)
 
     async def judge(self, request: Request) -> Response:
-        """What the expert said is stored, and the next case comes."""
+        """What the expert said is stored, and the next case comes; after a blind one, what the machine said."""
         visitor, form = await self._pages.form(request)
-        capability, expert = request.path_params["capability"], _expert(visitor)
-        verdict = _VERDICTS.get(form.get("verdict", ""))
+        capability, expert, verdict, typed = _of(request), visitor.expert, read_verdict(form), read_typed(form)
         if expert is None or verdict is None:
             raise InputError("a judgment needs an expert and a verdict", remedy="Open the page again and repeat.")
         task = self._desk.task(capability, form.get("draw", ""), expert)
         if task is None:
-            return self._page(request, visitor, notice="Somebody else was faster: that case is judged already.")
+            return self._late(request, verdict, typed)
+        reading = read_judgment(task, expert, verdict, typed, self._labels(task))
+        if reading.refused:
+            return self._render(request, _View(expert=expert, task=task, reading=reading), 422)
         try:
-            self._desk.say(
-                task,
-                Saying(
-                    expert=expert,
-                    verdict=verdict,
-                    answer=self._answer(task, form),
-                    reason=form.get("reason", "") or None,
-                ),
-            )
+            accepted = self._desk.say(task, reading.saying)
+        except StoreConflict:
+            return self._late(request, verdict, typed)
         except ContractViolation as error:
-            return self._page(request, visitor, task=task, notice=str(error), status=422)
-        return self._pages.onward(request, f"/review/{quote(capability)}")
+            reading = replace(reading, fault=str(error))
+            return self._render(request, _View(expert=expert, task=task, reading=reading), 422)
+        stored, own = accepted.judgment, f"/review/{quote(capability, safe='')}"
+        if task.blind and stored.verdict.answers:
+            return self._pages.onward(request, f"{own}/said/{quote(stored.id, safe='')}")
+        return self._pages.onward(request, f"{own}?{urlencode({'said': stored.id})}")
 
     async def undo(self, request: Request) -> Response:
-        """The expert's newest judgment here is withdrawn, and its case is asked again."""
+        """The expert's newest judgment here is withdrawn, and its case is asked again as it was answered."""
         visitor, _ = await self._pages.form(request)
-        capability, expert = request.path_params["capability"], _expert(visitor)
-        if expert is not None:
-            self._desk.undo(capability, expert)
-        return self._pages.onward(request, f"/review/{quote(capability)}")
+        capability = _of(request)
+        undone = self._desk.undo(capability, visitor.expert) if visitor.expert else None
+        query = urlencode({"undone": undone or "nothing"})
+        return self._pages.onward(request, f"/review/{quote(capability, safe='')}?{query}")
 
-    def _page(
-        self, request: Request, visitor: Visitor, *, task: Task | None = None, notice: str = "", status: int = 200
-    ) -> Response:
-        capability, expert = request.path_params["capability"], _expert(visitor)
-        place = self._platform.workplace(capability)
-        if task is None and expert is not None:
-            task = self._desk.next(capability, expert)
-        facts = {
+    async def compare(self, request: Request) -> Response:
+        """What the expert said blindly beside what the machine says. Raises InputError for another's judgment."""
+        expert, judgment = self._pages.visitor(request).expert, request.path_params["judgment"]
+        said, found = self._own(judgment, expert), self._desk.compare(judgment)
+        if said is None or found is None:
+            raise InputError(f"you gave no blind judgment {judgment}")
+        place = self._platform.workplace(said.capability)
+        facts = {"found": found, "reason": said.reason, "grounds": grounds_of(place, None, found.precedents, ())}
+        return self._pages.render(request, "review_said.html", facts | {"path_of_review": _path(request)})
+
+    def _own(self, judgment: str, expert: str | None) -> Judgment | None:
+        """The judgment, if this expert gave it."""
+        said = find_judgments(self._platform.store, [judgment]).get(judgment) if judgment else None
+        return said if said is not None and said.expert == expert else None
+
+    def _labels(self, task: Task) -> tuple[str, ...]:
+        return self._desk.labels(task.waiting.capability) if task.waiting.kind is ContractKind.LABEL else ()
+
+    def _late(self, request: Request, verdict: Verdict, typed: Typed) -> Response:
+        facts = {"message": _LATE, "verdict": VERDICT_WORDS[verdict], "typed": typed.words()}
+        return self._pages.render(request, "review_late.html", facts | {"path_of_review": _path(request)}, 409)
+
+    def _render(self, request: Request, view: _View, status: int = 200) -> Response:
+        place = self._platform.workplace(_of(request))
+        progress = self._desk.progress(place.name, view.expert) if view.expert else None
+        facts: dict[str, Any] = {
             "capability": place.capability,
             "goal": place.goal,
-            "expert": expert,
-            "task": task,
-            "labels": self._desk.labels(capability) if place.capability.contract.kind is ContractKind.LABEL else (),
-            "progress": self._desk.progress(capability, expert) if expert else None,
-            "notice": notice,
+            "path_of_review": _path(request),
+            "expert": view.expert,
+            "progress": progress,
+            "said": view.said,
+            "task": view.task,
+            "impact": None,
         }
+        if view.task is None:
+            facts["elsewhere"] = self._elsewhere(place, view.expert)
+        else:
+            facts |= self._task_facts(place, view.task, view.reading)
         return self._pages.render(request, "review.html", facts, status)
 
-    @staticmethod
-    def _answer(task: Task, form: Form) -> str | None:
-        """The correction as it is stored: a label or text as typed, an object of the fields that are filled in."""
-        if task.waiting.kind is not ContractKind.FIELDS:
-            return form.get("answer", "") or None
-        proposed = task.waiting.proposed if isinstance(task.waiting.proposed, dict) else {}
-        typed = {name: form.get(f"field.{name}", "") for name in task.fields}
-        typed[form.get("new_field", "")] = form.get("new_value", "")
-        filled = {name: field_value(text, proposed.get(name)) for name, text in typed.items() if name and text}
-        return msgspec.json.encode(filled).decode()
+    def _task_facts(self, place: Workplace, task: Task, reading: Reading | None) -> dict[str, Any]:
+        waiting = task.waiting
+        done = read_trajectory(place.store, waiting.trajectory) if waiting.trajectory else None
+        typed = reading.typed if reading else Typed(answer=_begin(task))
+        form = form_of(task)
+        proposed = waiting.proposed if waiting.kind in _TEXTS and isinstance(waiting.proposed, str) else typed.answer
+        return {
+            "typed": typed,
+            "fault": reading.fault if reading else "",
+            "fields": (reading.fields if reading else ()) or form.fields(),
+            "open_fields": form.open,
+            "field_confidence": (done.answer.fields if done else None) or {},
+            "source": source_of(done),
+            "grounds": grounds_of(place, done, task.precedents, task.passages),
+            "labels": self._suggestions(place, task),
+            "pieces": word_diff(proposed, typed.answer) if proposed != typed.answer else (),
+        }
+
+    def _suggestions(self, place: Workplace, task: Task) -> list[Suggestion]:
+        waiting = task.waiting
+        if waiting.kind is not ContractKind.LABEL:
+            return []
+        use = self._uses.setdefault(place.name, LabelUse(place.engine.memory))
+        case = Case(
+            id=waiting.case,
+            capability=place.name,
+            group="",
+            at=task.shown_at,
+            messages=waiting.messages,
+            context=waiting.context,
+        )
+        proposed = waiting.proposed if isinstance(waiting.proposed, str) else None
+        return suggest_labels(place, use, self._labels(task), None if task.blind else case, proposed)
+
+    def _elsewhere(self, here: Workplace, expert: str | None) -> list[tuple[str, int]]:
+        """The other capabilities in which cases wait for the expert, with how many."""
+        if expert is None:
+            return []
+        names = [one.name for one in self._platform.capabilities() if one.name != here.name]
+        waiting = [(name, self._desk.progress(name, expert).open) for name in names]
+        return [(name, count) for name, count in waiting if count]
 
 
-def _expert(visitor: Visitor) -> str | None:
-    return visitor.expert
+class _View(Struct, frozen=True, kw_only=True):
+    """What a page shows: who judges, the case, what was typed of it, and what was just `said` or taken back."""
+
+    expert: str | None
+    task: Task | None = None
+    reading: Reading | None = None
+    said: str = ""
 
 
-def field_value(text: str, proposed: Json) -> Json:
-    """What a field's text stands for: text where text was proposed, else JSON such as a number where it is some."""
-    if proposed is None or isinstance(proposed, str):
-        return text
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
+def _begin(task: Task) -> str:
+    """What stands in the box before anybody typed: a text is changed where it stands, a label is chosen anew."""
+    proposed = task.waiting.proposed
+    return proposed if task.waiting.kind in _TEXTS and isinstance(proposed, str) else ""
 
 
-def _own_page(path: str) -> str:
-    """A path of this site; anything else leads home."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+def _told(said: Judgment | None, undone: Judgment | None) -> str:
+    """What became of the last key, in words."""
+    if undone is not None:
+        return f"Taken back: {_words(undone)}. The machine has forgotten it."
+    return f"Saved: {_words(said)}." if said is not None else ""
+
+
+def _words(said: Judgment) -> str:
+    answer = f" ({_short(shown(said.answer))})" if said.answer is not None else ""
+    return f"{VERDICT_WORDS[said.verdict]}{answer}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def _of(request: Request) -> str:
+    return str(request.path_params["capability"])
+
+
+def _path(request: Request) -> str:
+    return f"/review/{quote(_of(request), safe='')}"

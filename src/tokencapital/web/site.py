@@ -18,7 +18,8 @@ from tokencapital.web.overview import OverviewPages
 from tokencapital.web.pages import Pages
 from tokencapital.web.review import ReviewPages
 
-_KINDS = {"style.css": "text/css", "keys.js": "text/javascript", "charts.js": "text/javascript"}
+_KINDS = {"css": "text/css", "js": "text/javascript"}
+_FILES = frozenset({"style.css", "review.css", "charts.js", "keys.js", "review.js", "picker.js", "diff.js"})
 _MACHINES = ("/v1/", "/static/", "/healthz")
 _CHARTING = "vega.js"
 _KEPT = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
@@ -53,9 +54,9 @@ async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name == _CHARTING:
         return Response(await run_in_threadpool(_charting), media_type="text/javascript", headers=_KEPT)
-    if name not in _KINDS:
+    if name not in _FILES:
         return Response("not found", 404)
-    return Response(_packaged(name), media_type=_KINDS[name], headers=_KEPT)
+    return Response(_packaged(name), media_type=_KINDS[name.rpartition(".")[2]], headers=_KEPT)
 
 
 @lru_cache

@@ -122,12 +122,17 @@ def test_without_a_schema_fields_keep_the_type_they_were_proposed_in() -> None:
 
 scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
-values = st.recursive(scalars | texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner), max_leaves=6)
+values = st.recursive(
+    scalars | texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner), max_leaves=6
+)
 
 
 @given(st.dictionaries(texts.filter(bool), values, max_size=5))
 def test_any_object_comes_back_untouched_as_a_browser_sends_it(proposed: dict[str, object]) -> None:
     form = SchemaForm(None, (), proposed)
-    sent = {one.name: one.typed.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").strip() for one in form.fields()}
+    sent = {
+        one.name: one.typed.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").strip()
+        for one in form.fields()
+    }
     filled = form.read(sent)
     assert msgspec.json.encode(filled.value) == msgspec.json.encode(proposed)
