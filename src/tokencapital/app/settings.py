@@ -102,6 +102,23 @@ class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError("a share of a goal is between 0 and 1")
 
 
+class SwapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The swap test that a turn of the loop runs when the newest is `every_days` old; see `tcap swap`.
+
+    `against` names generalists as that command does. `cases` None: all sealed cases of the batch. `key_env` is the
+    variable with the key of those behind a URL.
+    """
+
+    against: tuple[str, ...]
+    every_days: float = 30.0
+    cases: int | None = None
+    key_env: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.against or self.every_days <= 0:
+            raise ValueError("a swap test needs a generalist to be `against`, and `every_days` above zero")
+
+
 class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One capability. A mode above `observe` needs the name of whoever raised it, in `mode_by`."""
 
@@ -112,6 +129,7 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     mode: Mode = Mode.OBSERVE
     mode_by: str = ""
     goal: GoalSettings | None = None
+    swap: SwapSettings | None = None
 
     def __post_init__(self) -> None:
         if self.mode is not Mode.OBSERVE and not self.mode_by:
