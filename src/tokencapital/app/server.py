@@ -17,6 +17,7 @@ from tokencapital.app.asking import AskingSink
 from tokencapital.app.guard import keep
 from tokencapital.app.judging import judge
 from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.telling import why_untaught
 from tokencapital.core.case import Capability, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
@@ -103,7 +104,7 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     """The ASGI app of an open house; without a `site` it has no pages."""
     gateway = Gateway(PlatformDesks(platform))
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
-    judgments = JudgmentRoutes(lambda said: judge(platform, said))
+    judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     return Starlette(
         routes=[
             *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes()], platform.access),

@@ -9,11 +9,15 @@ from msgspec import Struct
 
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
+from tokencapital.core.judgment import Judgment
 from tokencapital.core.people import EVERYONE, Contributor, Notice, NoticeKind
+from tokencapital.stats.suppression import FEWEST
 from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.contributors import add_contributor, read_contributor
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import Change, hear_noticed, record_notice
+from tokencapital.store.notices import may_teach
+from tokencapital.store.people import untaught
 
 PLAYER = "player"
 _PLAYED = "Work of the past or of a simulated company is played on this machine; nobody is answered by it."
@@ -35,6 +39,14 @@ class NoticeGiven(Struct, frozen=True):
 
     notice: Notice
     teaching: int
+
+
+class NoticeGap(Struct, frozen=True):
+    """A group whose judgments of a capability are kept and teach nothing, because it had no notice when they were
+    given. `judgments` None: of fewer than five people, so that their number is not told."""
+
+    group: str
+    judgments: int | None
 
 
 def give_notice(platform: Platform, asked: NoticeAsked) -> NoticeGiven:
@@ -73,6 +85,29 @@ def declare_contributor(store: Store, declared: Contributor, *, by: str, at: dat
         act = Act(what=Done.CONTRIBUTOR_DECLARED, subject=declared.pseudonym, at=at, by=by, body=body)
         append_audit(store, connection, act)
         return teaching
+
+
+def notice_gaps(platform: Platform, capability: str) -> tuple[NoticeGap, ...]:
+    """The groups whose judgments of a capability teach nothing for want of a notice, by name; empty: all may."""
+    by_group: dict[str, list[int]] = {}
+    for one in untaught(platform.store, capability):
+        by_group.setdefault(one.group, []).append(one.count)
+    told = {group: sum(counts) if len(counts) >= FEWEST else None for group, counts in by_group.items()}
+    return tuple(NoticeGap(group, told[group]) for group in sorted(told))
+
+
+def why_untaught(store: Store, said: Judgment) -> str | None:
+    """Why a judgment may not teach; None: it may.
+
+    Whether its case is kept for the gate, and so teaches nothing either, is told to nobody who judges.
+    """
+    if not said.verdict.answers:
+        return f"the verdict `{said.verdict.value}` holds no answer to learn from"
+    with store.read() as connection:
+        if may_teach(connection, [said]):
+            return None
+    group = read_contributor(store, said.expert).group
+    return f"the group `{group}` had no notice, so that it is kept and teaches nothing"
 
 
 def tell_players(store: Store, experts: Sequence[Contributor], at: datetime) -> None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tokencapital.core.case import Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import AccessRefused, InputError
-from tokencapital.core.judgment import Verdict
+from tokencapital.core.judgment import Judgment, Verdict
 from tokencapital.review.judgments import Accepted
 
 VOUCHED = "tcap.expert"
@@ -55,18 +55,26 @@ Judge = Callable[[Said], Accepted]
 """Stores what was said; the house knows the case's capability and how it was drawn."""
 
 
+Explain = Callable[[Judgment], str | None]
+"""Why a stored judgment may not teach; None: it may."""
+
+
 class JudgmentRoutes:
     """Takes judgments down."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, why_untaught: Explain) -> None:
         self._judge = judge
+        self._why_untaught = why_untaught
 
     def routes(self) -> list[Route]:
         """What the platform mounts."""
         return [Route("/v1/judgments", self.post, methods=["POST"])]
 
     async def post(self, request: Request) -> Response:
-        """One judgment, durable when this answers and heeded from the next request on."""
+        """One judgment, durable when this answers and heeded from the next request on.
+
+        `teaches` is false where it is kept but may not teach; `why` then says what is missing, such as a notice.
+        """
         try:
             said = msgspec.json.decode(await request.body(), type=Said)
         except msgspec.MsgspecError as error:
@@ -74,10 +82,13 @@ class JudgmentRoutes:
         if request.scope.get(VOUCHED, said.expert) != said.expert:
             raise AccessRefused("`expert` is not the pseudonym of your account", where="judgment")
         accepted = self._judge(said)
+        why = self._why_untaught(accepted.judgment)
         body = {
             "judgment": accepted.judgment.id,
             "memory": accepted.judgment.sequence,
             "drawn": accepted.judgment.drawn.value,
             "new_label": accepted.new_label,
+            "teaches": why is None,
+            **({} if why is None else {"why": why}),
         }
         return JSONResponse(body, 201)

@@ -50,7 +50,7 @@ def may_teach(connection: Connection, judgments: Iterable[Saying]) -> set[str]:
     """The ids of the judgments that were given on or after the day on which their expert's group had notice."""
     said = list(judgments)
     groups = groups_of(connection, {one.expert for one in said})
-    since = _noticed_since(connection)
+    since = first_notices(connection)
     return {one.id for one in said if groups[one.expert] in since and since[groups[one.expert]] <= one.at}
 
 
@@ -69,7 +69,7 @@ def write_notice(store: Store, connection: Connection, given: Notice) -> bool:
     return store.add_new(connection, notice, [row]) == 1
 
 
-def _noticed_since(connection: Connection) -> dict[str, datetime]:
+def first_notices(connection: Connection) -> dict[str, datetime]:
     """The day on which each group first had notice; an agreement is more than a notice, and counts as one."""
     first = select(notice.c.people_group, func.min(notice.c.given_on).label("given_on")).group_by(notice.c.people_group)
     return {row.people_group: row.given_on for row in connection.execute(first)}
