@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from tokencapital.cli import account, books, demo, doctor, learning, notice, releases, replay, review, serve
+from tokencapital.cli import (
+    account,
+    books,
+    contributor,
+    demo,
+    doctor,
+    learning,
+    notice,
+    releases,
+    replay,
+    review,
+    serve,
+    swap,
+)
 
 app = typer.Typer(
     name="tcap",
@@ -22,13 +35,16 @@ app.command()(review.review)
 app.command()(review.retract)
 app.command()(learning.evaluate)
 app.command()(learning.improve)
+app.command()(swap.swap)
 app.command("releases")(releases.list_releases)
 app.command()(releases.rollback)
 app.command()(books.ledger)
 app.command()(books.report)
 app.command()(doctor.doctor)
+app.command()(erase.erase)
 app.add_typer(notice.app, name="notice")
 app.add_typer(account.app, name="account")
+app.add_typer(contributor.app, name="contributor")
 
 
 def main() -> None:
