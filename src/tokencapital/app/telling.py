@@ -45,6 +45,7 @@ class NoticeGap(Struct, frozen=True):
     """A group whose judgments of a capability are kept and teach nothing, because it had no notice when they were
     given. `judgments` None: of fewer than five people, so that their number is not told."""
 
+    capability: str
     group: str
     judgments: int | None
 
@@ -87,13 +88,15 @@ def declare_contributor(store: Store, declared: Contributor, *, by: str, at: dat
         return teaching
 
 
-def notice_gaps(platform: Platform, capability: str) -> tuple[NoticeGap, ...]:
-    """The groups whose judgments of a capability teach nothing for want of a notice, by name; empty: all may."""
-    by_group: dict[str, list[int]] = {}
+def notice_gaps(platform: Platform, capability: str | None = None) -> tuple[NoticeGap, ...]:
+    """The groups whose judgments of a capability (None: of any) teach nothing for want of a notice; empty: all may."""
+    counted: dict[tuple[str, str], list[int]] = {}
     for one in untaught(platform.store, capability):
-        by_group.setdefault(one.group, []).append(one.count)
-    told = {group: sum(counts) if len(counts) >= FEWEST else None for group, counts in by_group.items()}
-    return tuple(NoticeGap(group, told[group]) for group in sorted(told))
+        counted.setdefault((one.capability, one.group), []).append(one.count)
+    return tuple(
+        NoticeGap(name, group, sum(counts) if len(counts) >= FEWEST else None)
+        for (name, group), counts in sorted(counted.items())
+    )
 
 
 def why_untaught(store: Store, said: Judgment) -> str | None:

@@ -10,6 +10,7 @@ from tokencapital.cli import (
     contributor,
     demo,
     doctor,
+    erase,
     learning,
     notice,
     releases,

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
-from tokencapital.core.people import EVERYONE, Contributor
+from tokencapital.core.people import Contributor
 from tokencapital.store.contributors import groups_of
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.notices import first_notices
@@ -31,6 +31,7 @@ class Did(Struct, frozen=True):
 class Untaught(Struct, frozen=True):
     """The standing judgments of one expert that teach nothing because the group had no notice when they were given."""
 
+    capability: str
     expert: str
     group: str
     count: int
@@ -72,21 +73,25 @@ def all_experts(connection: Connection) -> list[str]:
     return list(connection.execute(select(walked.c.expert).where(walked.c.expert.is_not(None))).scalars())
 
 
-def untaught(store: Store, capability: str) -> list[Untaught]:
-    """Whose judgments of a capability are kept and teach nothing for want of a notice, by pseudonym."""
+def untaught(store: Store, capability: str | None = None) -> list[Untaught]:
+    """Whose judgments of a capability (None: of any) are kept and teach nothing for want of a notice."""
     with store.read() as connection:
         groups = groups_of(connection, all_experts(connection))
         since = first_notices(connection)
-        found: dict[str, int] = {}
+        wanted = true() if capability is None else judgment.c.capability == capability
+        found = []
         for some in chunks(groups):
             early = _early({one: since.get(groups[one]) for one in some})
             query = (
-                select(judgment.c.expert, func.count().label("judgments"))
-                .where(early, judgment.c.capability == capability, stands())
-                .group_by(judgment.c.expert)
+                select(judgment.c.capability, judgment.c.expert, func.count().label("judgments"))
+                .where(early, wanted, stands())
+                .group_by(judgment.c.capability, judgment.c.expert)
             )
-            found.update((row.expert, row.judgments) for row in connection.execute(query))
-    return [Untaught(expert, groups.get(expert, EVERYONE), found[expert]) for expert in sorted(found)]
+            found += [
+                Untaught(row.capability, row.expert, groups[row.expert], row.judgments)
+                for row in connection.execute(query)
+            ]
+    return found
 
 
 def _early(noticed: Mapping[str, datetime | None]) -> ColumnElement[bool]:
