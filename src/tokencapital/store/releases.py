@@ -106,6 +106,14 @@ def read_policy(store: Store, policy_hash: str) -> Policy | None:
     return None if body is None else msgspec.json.decode(body, type=Policy)
 
 
+def policies_with(store: Store, digest: str) -> list[Policy]:
+    """The policies whose specialist is this artifact."""
+    holding = policy.c.body.contains(f'"specialist":"{digest}"')
+    with store.read() as connection:
+        bodies = connection.execute(select(policy.c.body).where(holding).order_by(policy.c.hash)).scalars()
+        return [msgspec.json.decode(body, type=Policy) for body in bodies]
+
+
 def append_release(store: Store, decided: Release) -> None:
     """The decision is on record, once. Raises StoreConflict where its policy is not stored."""
     row = {
