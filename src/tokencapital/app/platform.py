@@ -10,6 +10,7 @@ from typing import Self
 from msgspec import Struct
 
 from tokencapital.app.access import Access
+from tokencapital.app.knowledge import Knowledge
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
 from tokencapital.core.case import Capability, Goal
 from tokencapital.core.clock import Clock, SystemClock
@@ -82,6 +83,7 @@ class Platform:
         self.embedder: Embedder = WordLlamaEmbedder()
         self.generalist = make_generalist(settings.generalist)
         self.meter = make_meter(settings, self.generalist)
+        self.knowledge = Knowledge(store, self.embedder)
         self._workplaces: dict[str, Workplace] = {}
 
     @staticmethod
@@ -144,6 +146,7 @@ class Platform:
             ids=self.ids,
             generalist=self.generalist,
             lessons=LessonTexts(self.store),
+            knowledge=self.knowledge,
             seed=self.settings.seed,
             concurrency=self.settings.generalist.concurrency,
         )

@@ -19,6 +19,8 @@ from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
 
 DEFAULT_FILE = Path("tokencapital.toml")
+MOST_PASSAGES = 20
+"""So many passages a generalist is shown at most; more would leave no room for the case."""
 DEFAULT_STORE = "tokencapital.sqlite"
 
 
@@ -120,12 +122,16 @@ class SwapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One capability. A mode above `observe` needs the name of whoever raised it, in `mode_by`."""
+    """One capability. A mode above `observe` needs the name of whoever raised it, in `mode_by`.
+
+    `passages` is how many passages of the company's documents the generalist is shown with each case.
+    """
 
     contract: ContractKind
     labels: tuple[str, ...] = ()
     schema: dict[str, Json] | None = None
     instructions: str = ""
+    passages: int = 0
     mode: Mode = Mode.OBSERVE
     mode_by: str = ""
     goal: GoalSettings | None = None
@@ -134,11 +140,15 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if self.mode is not Mode.OBSERVE and not self.mode_by:
             raise ValueError(f"mode `{self.mode}` needs `mode_by`: the name of the person who raised it")
+        if not 0 <= self.passages <= MOST_PASSAGES:
+            raise ValueError(f"`passages` is not between 0 and {MOST_PASSAGES}")
 
     def capability(self, name: str) -> Capability:
         """The capability under its name."""
         contract = Contract(kind=self.contract, labels=self.labels, schema=self.schema)
-        return Capability(name=name, contract=contract, mode=self.mode, instructions=self.instructions)
+        return Capability(
+            name=name, contract=contract, mode=self.mode, instructions=self.instructions, passages=self.passages
+        )
 
     def live_goal(self, name: str) -> Goal | None:
         """The goal under the capability's name; None: the loop spends nothing on it."""

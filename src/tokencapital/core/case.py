@@ -48,12 +48,16 @@ class Mode(StrEnum):
 
 
 class Capability(Struct, frozen=True, kw_only=True):
-    """One kind of work that the company wants done and owns."""
+    """One kind of work that the company wants done and owns.
+
+    `passages` is how many passages of the company's documents its starting policy shows to the generalist.
+    """
 
     name: str
     contract: Contract
     mode: Mode = Mode.OBSERVE
     instructions: str = ""
+    passages: int = 0
 
 
 class Goal(Struct, frozen=True, kw_only=True):

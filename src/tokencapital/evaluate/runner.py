@@ -10,14 +10,17 @@ from msgspec import Struct
 from tokencapital.core.answer import Exchange, Stage
 from tokencapital.core.case import Capability
 from tokencapital.core.errors import LineageError
+from tokencapital.core.policy import Policy
 from tokencapital.core.quantity import Energy, Money, Usage
 from tokencapital.core.split import keyed_digest
 from tokencapital.evaluate.scorers import Score, score
 from tokencapital.evaluate.tasks import Task
 from tokencapital.serve.engine import Engine, Parts
 from tokencapital.serve.ports import FixedRelease, Live, NoSink, lessons_that_hold
+from tokencapital.store.database import Store
 from tokencapital.store.evaluations import EvaluationKey, cached_evaluations, save_evaluations
 from tokencapital.store.memory import Memory
+from tokencapital.store.playbook import knowledge_state
 
 SCORER = "exact/1"
 NOT_HAD = Usage(None, None)
@@ -133,8 +136,13 @@ class Runner:
             memory=self._memory.sequence if live.memory is None else live.memory,
             generalist=self._known_as,
             seed=self._parts.seed,
-            scorer=SCORER,
+            scorer=_scorer(self._parts.store, live.policy),
         )
+
+
+def _scorer(store: Store, policy: Policy) -> str:
+    """What scored, and where passages are shown, on which state of the documents: other ones are another task."""
+    return f"{SCORER}, knowledge {knowledge_state(store)}" if policy.passages else SCORER
 
 
 def _refuse_leaks(trial: Trial, tasks: Sequence[Task]) -> None:

@@ -74,9 +74,13 @@ def load_policy_specialist(store: Store, policy: Policy) -> Specialist | None:
 
 
 def starting_policy(capability: Capability) -> Policy:
-    """What answers before the first release: instructions alone, no memory but identical inputs."""
+    """What answers before the first release: instructions and documents, no memory but identical inputs."""
     return Policy(
-        capability=capability.name, contract=capability.contract, instructions=capability.instructions, exemplars=0
+        capability=capability.name,
+        contract=capability.contract,
+        instructions=capability.instructions,
+        exemplars=0,
+        passages=capability.passages,
     )
 
 

@@ -14,13 +14,15 @@ from tokencapital.core.answer import Exchange, Trajectory
 from tokencapital.core.case import Capability, Case, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.ids import IdSource
+from tokencapital.core.knowledge import PassageHit
 from tokencapital.core.policy import Policy
 from tokencapital.core.split import unit_hash
 from tokencapital.meter.meter import Meter, Spent
 from tokencapital.models.base import Embedder, ModelClient
 from tokencapital.models.tokens import case_text
+from tokencapital.serve.citations import Checked, check_answer
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question
-from tokencapital.serve.ports import LessonReader, Live, ReleaseReader, Sink, lessons_that_hold
+from tokencapital.serve.ports import LessonReader, Live, PassageReader, ReleaseReader, Sink, lessons_that_hold
 from tokencapital.serve.prompt import Shown
 from tokencapital.serve.stages import Explore, Local, Moment, answer_locally, to_person
 from tokencapital.store.database import Store
@@ -30,8 +32,8 @@ from tokencapital.store.memory import Memory, Vectors
 class Parts(Struct, frozen=True, kw_only=True):
     """What an engine is made of. `generalist` None: no model is asked; `concurrency` bounds its calls.
 
-    `lessons` None: no lesson is shown to it. `shown` False: nobody gets to see the answers, as in `shadow`
-    mode; their propensity is 0.
+    `lessons` None: no lesson is shown to it; `knowledge` None: no passage is. `shown` False: nobody gets to
+    see the answers, as in `shadow` mode; their propensity is 0.
     """
 
     store: Store
@@ -43,6 +45,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     ids: IdSource
     generalist: ModelClient | None = None
     lessons: LessonReader | None = None
+    knowledge: PassageReader | None = None
     seed: int = 0
     concurrency: int = 8
     shown: bool = True
@@ -100,8 +103,7 @@ class Engine:
         asked = await self._ask_unsure(moment, cases, vectors, local)
         batch = _Batch(moment, self._hash_of(live.policy), local_s, self._parts.meter.machine(local_s))
         exchanges = [
-            Exchange(case, self._trajectory(batch, case, here, there))
-            for case, here, there in zip(cases, local, asked, strict=True)
+            self._exchange(batch, case, here, there) for case, here, there in zip(cases, local, asked, strict=True)
         ]
         self._parts.sink.record(exchanges)
         return exchanges
@@ -137,8 +139,13 @@ class Engine:
         labels = policy.contract.labels or self.memory.labels(moment.now)
         lessons = lessons_that_hold(self._parts.lessons, policy, moment.now)
         shown = [
-            Shown(exemplars=self.memory.judged(rows), labels=labels, lessons=lessons)
-            for rows in self._exemplars(moment, vectors[unsure])
+            Shown(
+                exemplars=self.memory.judged(rows),
+                labels=labels,
+                lessons=lessons,
+                passages=self._passages(moment, cases[i]),
+            )
+            for i, rows in zip(unsure, self._exemplars(moment, vectors[unsure]), strict=True)
         ]
         questions = [Question(cases[i], beside, local[i].answer) for i, beside in zip(unsure, shown, strict=True)]
         answers = await asyncio.gather(*(stage.ask(policy, question) for question in questions))
@@ -154,7 +161,18 @@ class Engine:
         near = self.memory.nearest(vectors, policy.exemplars, upto=upto, now=moment.now)
         return [[int(row) for row in rows if row >= 0] for rows in near.rows]
 
-    def _trajectory(self, batch: _Batch, case: Case, here: Local, there: GeneralistAnswer) -> Trajectory:
+    def _passages(self, moment: Moment, case: Case) -> Sequence[PassageHit]:
+        most, reader = moment.live.policy.passages, self._parts.knowledge
+        return reader.find(case_text(case), most, moment.now) if most and reader is not None else ()
+
+    def _exchange(self, batch: _Batch, case: Case, here: Local, there: GeneralistAnswer) -> Exchange:
+        """The case with an answer whose citations hold at the moment at which it goes out."""
+        checked = check_answer(there.answer, there.passages, self._parts.knowledge, self._parts.clock.now())
+        return Exchange(case, self._trajectory(batch, case, here, there, checked), checked.citations)
+
+    def _trajectory(
+        self, batch: _Batch, case: Case, here: Local, there: GeneralistAnswer, checked: Checked
+    ) -> Trajectory:
         moment, usage, spent = batch.moment, there.usage, batch.spent
         if there.model is not None:
             spent += self._parts.meter.call(there.model, usage, moment.now, there.elapsed_s)
@@ -163,7 +181,7 @@ class Engine:
             case=case.id,
             capability=case.capability,
             at=moment.now,
-            answer=to_person(there.answer) if self.capability.mode is Mode.SUGGEST else there.answer,
+            answer=to_person(checked.answer) if self.capability.mode is Mode.SUGGEST else checked.answer,
             policy=batch.policy,
             memory=moment.memory,
             seed=self._parts.seed,
@@ -176,4 +194,5 @@ class Engine:
             release=moment.live.release,
             generalist=there.model,
             failure=there.failure,
+            false_citations=checked.removed,
         )

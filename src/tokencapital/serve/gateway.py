@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tokencapital.core.answer import Answer, Trajectory
+from tokencapital.core.answer import Answer, Exchange, Trajectory
 from tokencapital.core.case import Capability, Case, Value
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import (
@@ -100,8 +100,7 @@ class Gateway:
         unsure = _unsure(request)
         engine, shadow = self._desks.engine(asked.model), self._desks.shadow(asked.model)
         case = self._case(asked, request)
-        done = (await engine.answer(case)).trajectory
-        response = _respond(asked, done, unsure)
+        response = _respond(asked, await engine.answer(case), unsure)
         if shadow is not None:
             response.background = BackgroundTask(shadow.answer, case)
         return response
@@ -165,13 +164,15 @@ async def refuse(_request: Request, error: Exception) -> Response:
     return JSONResponse(error_body(message, kind), status)
 
 
-def _respond(asked: ChatRequest, done: Trajectory, unsure: Unsure) -> Response:
+def _respond(asked: ChatRequest, exchange: Exchange, unsure: Unsure) -> Response:
+    done, citations = exchange.trajectory, exchange.citations
     if _must_wait(done.answer, unsure):
         return _waiting(done)
     headers = answer_headers(done)
     if asked.stream:
-        return StreamingResponse(chat_stream(asked, done), media_type="text/event-stream", headers=headers)
-    return JSONResponse(chat_body(asked, done), headers=headers)
+        stream = chat_stream(asked, done, citations)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    return JSONResponse(chat_body(asked, done, citations), headers=headers)
 
 
 def _unsure(request: Request) -> Unsure:

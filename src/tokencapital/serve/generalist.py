@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from time import perf_counter
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from tokencapital.core.answer import Answer, Stage
 from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.errors import ContractViolation, ModelError
+from tokencapital.core.knowledge import PassageHit
 from tokencapital.core.policy import Policy
 from tokencapital.core.quantity import Usage
 from tokencapital.models.base import Completion, ModelClient
@@ -29,13 +31,15 @@ class Question(Struct, frozen=True):
 
 class GeneralistAnswer(Struct, frozen=True):
     """What came of a question. `model` None: nobody was asked. `completion` None: or the call failed, as
-    `failure` says, after `waited_s`; what the provider counts of it is then unknown."""
+    `failure` says, after `waited_s`; what the provider counts of it is then unknown.
+    `passages` are those that it was shown."""
 
     answer: Answer
     model: str | None = None
     completion: Completion | None = None
     failure: str | None = None
     waited_s: float = 0.0
+    passages: Sequence[PassageHit] = ()
 
     @property
     def elapsed_s(self) -> float:
@@ -73,7 +77,8 @@ class GeneralistStage:
                     question.draft, self.name, failure=error.without_words, waited_s=perf_counter() - started
                 )
         try:
-            return GeneralistAnswer(self._weigh(policy, question, completion), self.name, completion)
+            answer = self._weigh(policy, question, completion)
+            return GeneralistAnswer(answer, self.name, completion, passages=question.shown.passages)
         except (ModelError, ContractViolation) as error:
             return GeneralistAnswer(question.draft, self.name, completion, error.without_words)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tokencapital.core.answer import Exchange
+from tokencapital.core.knowledge import Citation, PassageHit
 from tokencapital.core.policy import Policy
 from tokencapital.models.specialist import Specialist
 
@@ -39,6 +40,18 @@ class LessonReader(Protocol):
 
     def texts(self, ids: Sequence[str], now: datetime) -> Mapping[str, str]:
         """The sentences by id of those lessons that hold at the time `now`, in the order of `ids`."""
+        ...
+
+
+class PassageReader(Protocol):
+    """Finds passages of the company's documents, and knows which of them hold."""
+
+    def find(self, text: str, most: int, now: datetime) -> Sequence[PassageHit]:
+        """At most so many passages that hold at the time `now` and fit the text, best first."""
+        ...
+
+    def standing(self, ids: Sequence[str], now: datetime) -> Mapping[str, Citation]:
+        """Those of the passages that exist and hold at the time `now`, by id."""
         ...
 
 

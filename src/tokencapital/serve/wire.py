@@ -11,6 +11,7 @@ from msgspec import Struct
 from tokencapital.core.answer import Trajectory
 from tokencapital.core.case import Json, Message, Value
 from tokencapital.core.errors import InputError
+from tokencapital.core.knowledge import Citation
 
 
 class StreamOptions(Struct, frozen=True):
@@ -58,8 +59,8 @@ def read_messages(sent: Sequence[ChatMessage]) -> tuple[Message, ...]:
     return tuple(Message(role=one.role, content=_text(one.content), name=one.name) for one in sent)
 
 
-def chat_body(request: ChatRequest, done: Trajectory) -> dict[str, Any]:
-    """The answer as a whole chat completion."""
+def chat_body(request: ChatRequest, done: Trajectory, citations: Sequence[Citation] = ()) -> dict[str, Any]:
+    """The answer as a whole chat completion; what it cites stands beside it, where it cites something."""
     message = {"role": "assistant", "content": write_value(done.answer.value)}
     return {
         "id": done.id,
@@ -68,14 +69,16 @@ def chat_body(request: ChatRequest, done: Trajectory) -> dict[str, Any]:
         "model": request.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "usage": _usage(done),
+        **_cited(citations),
     }
 
 
-def chat_stream(request: ChatRequest, done: Trajectory) -> Iterator[bytes]:
-    """The answer as server-sent events, ending with `[DONE]`."""
+def chat_stream(request: ChatRequest, done: Trajectory, citations: Sequence[Citation] = ()) -> Iterator[bytes]:
+    """The answer as server-sent events, ending with `[DONE]`; the event that finishes it has what it cites."""
     yield _event(request, done, {"role": "assistant", "content": ""}, None)
     yield _event(request, done, {"content": write_value(done.answer.value)}, None)
-    yield _event(request, done, {}, "stop")
+    finish = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    yield _sse({**_chunk(request, done), "choices": [finish], **_cited(citations)})
     if request.stream_options is not None and request.stream_options.include_usage:
         yield _sse({**_chunk(request, done), "choices": [], "usage": _usage(done)})
     yield b"data: [DONE]\n\n"
@@ -115,6 +118,10 @@ def _text(content: Json) -> str:
     if len(texts) < len(parts) or not all(isinstance(text, str) for text in texts):
         raise InputError("a message has parts that are not text", remedy="A capability reads text only.")
     return "\n".join(str(text) for text in texts)
+
+
+def _cited(citations: Sequence[Citation]) -> dict[str, Any]:
+    return {"citations": [msgspec.to_builtins(one) for one in citations]} if citations else {}
 
 
 def _usage(done: Trajectory) -> dict[str, Any] | None:

@@ -124,11 +124,6 @@ def drop_document(
     return Taken(gone, event, frozenset(vanished))
 
 
-def knowledge_sequence(store: Store) -> int:
-    """A number that grows with everything that is said of documents and lessons. Fit for every request."""
-    return int(store.probe("SELECT value FROM counter WHERE name = 'knowledge'"))
-
-
 def documents(store: Store) -> list[Document]:
     """Every document in its newest version, retired ones included, by title."""
     with store.read() as connection:

@@ -14,6 +14,7 @@ from tokencapital.store.knowledge import documents_at, passages_at
 from tokencapital.store.knowledge_index import Found
 from tokencapital.store.knowledge_rows import judgment_words
 from tokencapital.store.lessons import read_lessons
+from tokencapital.store.playbook import lesson_texts
 
 
 def read_hits(store: Store, found: Sequence[Found], now: datetime) -> list[Hit]:
@@ -21,7 +22,7 @@ def read_hits(store: Store, found: Sequence[Found], now: datetime) -> list[Hit]:
     with store.read():
         hits = {
             **_passages(store, found, now),
-            **_lessons(store, found),
+            **_lessons(store, found, now),
             **_judgments(store, found),
         }
     return [hits[one.kind, one.id] for one in found if (one.kind, one.id) in hits]
@@ -64,13 +65,14 @@ def _passage_source(one: PassageHit, version: Document) -> Source:
     )
 
 
-def _lessons(store: Store, found: Sequence[Found]) -> _Hits:
+def _lessons(store: Store, found: Sequence[Found], now: datetime) -> _Hits:
     scores = _of(found, HitKind.LESSON)
+    holding = lesson_texts(store, list(scores), now) if scores else {}
     return {
         (HitKind.LESSON, one.id): Hit(
             kind=HitKind.LESSON, id=one.id, text=one.text, source=_lesson_source(one), score=scores[one.id]
         )
-        for one in (read_lessons(store, scores) if scores else ())
+        for one in (read_lessons(store, holding) if holding else ())
         if one.text is not None
     }
 

@@ -1,0 +1,50 @@
+"""The index of the company's knowledge beside its store, as the house searches it and as engines read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from tokencapital.core.knowledge import Citation, Hit, HitKind, PassageHit
+from tokencapital.models.base import Embedder
+from tokencapital.store.database import Store
+from tokencapital.store.knowledge import passages_at
+from tokencapital.store.knowledge_hits import read_hits
+from tokencapital.store.knowledge_index import KnowledgeIndex, Query
+
+EVERYTHING = frozenset(HitKind)
+_PASSAGES = frozenset({HitKind.PASSAGE})
+
+
+class Knowledge:
+    """Documents, lessons and judgments that can be asked. The index is filled by the first question."""
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self._store = store
+        self._index = KnowledgeIndex(store, embedder.embed)
+
+    def search(self, text: str, now: datetime, *, most: int = 10, kinds: frozenset[HitKind] = EVERYTHING) -> list[Hit]:
+        """What fits the text best and holds at the time `now`, best first. Everything committed before is known."""
+        self._index.refresh()
+        return read_hits(self._store, self._index.search(Query(text=text, now=now, most=most, kinds=kinds)), now)
+
+    def find(self, text: str, most: int, now: datetime) -> Sequence[PassageHit]:
+        """At most so many passages that hold at the time `now` and fit the text, best first."""
+        self._index.refresh()
+        found = self._index.search(Query(text=text, now=now, most=most, kinds=_PASSAGES))
+        standing = passages_at(self._store, [one.id for one in found], now)
+        return [standing[one.id] for one in found if one.id in standing]
+
+    def standing(self, ids: Sequence[str], now: datetime) -> Mapping[str, Citation]:
+        """Those of the passages that exist and hold at the time `now`, by id."""
+        return {identity: one.citation for identity, one in passages_at(self._store, ids, now).items()}
+
+    def refresh(self) -> int:
+        """Everything committed before the call is known; returns how many passages, lessons and judgments there are."""
+        self._index.refresh()
+        return len(self._index)
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory that the index takes."""
+        return self._index.size_bytes
