@@ -12,11 +12,13 @@ from msgspec import Struct
 from tokencapital.account.entries import Kind
 from tokencapital.account.journal import LearningRun, book_learning
 from tokencapital.app.contenders import Contender, home_contender, named_contenders
+from tokencapital.app.house import turn_once
 from tokencapital.app.limits import limit_reached
+from tokencapital.app.loop import TurnReport
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.settings import SwapSettings
 from tokencapital.core.case import ContractKind, Message, Value
-from tokencapital.core.errors import EvaluationError, InputError
+from tokencapital.core.errors import EvaluationError, InputError, TokenCapitalError
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.core.split import unit_hash
 from tokencapital.evaluate.runner import NOT_HAD, Result, Runner, Trial
@@ -266,6 +268,18 @@ def scheduled(platform: Platform, capability: str) -> SwapSettings | None:
     """What the settings say about swap tests of a capability; None: nothing."""
     declared = platform.settings.capabilities.get(capability)
     return declared.swap if declared else None
+
+
+async def turn_and_swap(platform: Platform, place: Workplace) -> TurnReport:
+    """The loop's next turn, and after it the swap test that is due; one that fails leaves the turn as it is."""
+    report = await turn_once(place)
+    if report.idle is not None:
+        return report
+    try:
+        made = await swap_if_due(platform, place)
+    except TokenCapitalError as error:
+        return msgspec.structs.replace(report, swap_failure=str(error))
+    return report if made is None else msgspec.structs.replace(report, swap=made.id)
 
 
 async def swap_if_due(platform: Platform, place: Workplace) -> SwapReport | None:

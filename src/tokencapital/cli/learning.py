@@ -43,17 +43,24 @@ def improve(
 ) -> None:
     """Turn the loop once: learn from what people said, let the gate decide, release or hold, book the cost.
 
+    The swap test that the settings ask for follows, where it is due.
+
     Example: `tcap improve triage-message`
     """
-    from tokencapital.app.house import open_house, turn_once
+    from tokencapital.app.house import open_house
+    from tokencapital.app.swapping import turn_and_swap
 
     output = Output(json)
     with told_plainly(), open_house(config, store) as platform:
-        report = asyncio.run(turn_once(platform.workplace(capability)))
+        report = asyncio.run(turn_and_swap(platform, platform.workplace(capability)))
         if report.idle is not None:
             output.show(f"idle: {report.idle}, so nothing is spent on learning.")
         elif not report.releases:
             output.show("nothing new to learn from: too few judgments, or none since the live release.")
         for made in report.releases:
             output.show(f"{made.id}: {made.lane} {made.decision}; {made.evidence.reason} (n = {made.evidence.n})")
+        if report.swap is not None:
+            output.show(f"{report.swap}: the swap test that was due; see /swap/{capability}.")
+        if report.swap_failure is not None:
+            output.show(f"the swap test that was due gave nothing: {report.swap_failure}")
         output.write(report)
