@@ -41,7 +41,8 @@ from tokencapital.store.turns import Turn
 class TurnReport(Struct, frozen=True):
     """What a turn brought. `idle` says why nothing was spent; None: the loop turned. `undone`: a release that did harm.
 
-    `releases` are the gate's decisions on what was proposed; empty: there was nothing new to propose.
+    `releases` are the gate's decisions on what was proposed; empty: there was nothing new to propose. `swap` is the
+    id of the swap test that was due with it, `swap_failure` why that gave nothing; None: none was, or it gave one.
     """
 
     idle: str | None = None
@@ -50,6 +51,8 @@ class TurnReport(Struct, frozen=True):
     train_s: float = 0.0
     evaluate_s: float = 0.0
     usage: Usage = Usage()
+    swap: str | None = None
+    swap_failure: str | None = None
 
 
 async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> TurnReport:
