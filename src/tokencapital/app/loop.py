@@ -16,8 +16,10 @@ from msgspec import Struct
 
 from tokencapital.account.entries import Kind
 from tokencapital.account.journal import LearningRun, book_learning, book_serving, booked_until
+from tokencapital.app.lesson_trials import lessons_to_try
 from tokencapital.app.limits import limit_reached
 from tokencapital.app.platform import Workplace
+from tokencapital.app.reliability import weigh
 from tokencapital.core.case import Json
 from tokencapital.core.policy import Release
 from tokencapital.core.quantity import Usage
@@ -81,6 +83,8 @@ async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> T
         shown, tried = await learn_to_show(place, goal.tolerance)
     with clock.on(Kind.EVALUATE):
         decided += [await decide(gate, one, place.releases.live(place.name), now) for one in shown]
+        taught = lessons_to_try(place, gate)
+        decided += [await decide(gate, one, place.releases.live(place.name), now) for one in taught]
 
     results = chain(watched.results, *(one.results for one in decided))
     report = TurnReport(
@@ -102,9 +106,8 @@ def learn(place: Workplace, tolerance: float, least_growth: float = 0.0) -> list
     rebuilds = digest is not None and (
         memory.any_lapsed(lineage_of(place.store, digest), now) or rests_on_erased(place.store, digest)
     )
-    candidate = propose(
-        gather(memory, now), live, _asked(place, tolerance, rebuilds=rebuilds, least_growth=least_growth)
-    )
+    dataset = gather(memory, now, weigh(place))
+    candidate = propose(dataset, live, _asked(place, tolerance, rebuilds=rebuilds, least_growth=least_growth))
     return [candidate] if candidate else []
 
 

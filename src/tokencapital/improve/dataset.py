@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -21,13 +22,15 @@ class Dataset(Struct, frozen=True):
     """n judged cases that may teach, in the order of the memory.
 
     `vectors` (n, d) are their unit rows, `uniform` (n,) says which were drawn uniformly and so stand
-    for all cases, `sequence` is the memory's state that they come from.
+    for all cases, `sequence` is the memory's state that they come from. `weights` (n,) say what each
+    judgment counts for a learner; None: all the same.
     """
 
     judged: tuple[JudgedCase, ...]
     vectors: Vectors
     uniform: NDArray[np.bool_]
     sequence: int
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.judged)
@@ -56,12 +59,20 @@ class Dataset(Struct, frozen=True):
 
     def subset(self, rows: NDArray[np.intp]) -> Dataset:
         """The same columns at these rows."""
-        return Dataset(tuple(self.judged[row] for row in rows), self.vectors[rows], self.uniform[rows], self.sequence)
+        weights = None if self.weights is None else self.weights[rows]
+        judged = tuple(self.judged[row] for row in rows)
+        return Dataset(judged, self.vectors[rows], self.uniform[rows], self.sequence, weights)
 
 
-def gather(memory: Memory, now: datetime) -> Dataset:
+Weigh = Callable[[Sequence[JudgedCase]], Sequence[float] | None]
+"""What each judgment counts for a learner; None: all the same."""
+
+
+def gather(memory: Memory, now: datetime, weigh: Weigh | None = None) -> Dataset:
     """The judgments of the memory that hold at the time `now`; all of them carry an answer."""
     rows = memory.valid_rows(now)
     judged = tuple(memory.judged(rows))
     uniform = np.array([one.judgment.drawn is DrawKind.UNIFORM for one in judged], bool)
-    return Dataset(judged, memory.vectors(rows), uniform, memory.sequence)
+    weights = weigh(judged) if weigh else None
+    counted = None if weights is None else np.asarray(weights, np.float64)
+    return Dataset(judged, memory.vectors(rows), uniform, memory.sequence, counted)

@@ -31,11 +31,13 @@ PENALTY = 1.0
 _ITERATIONS = 25
 
 
-def fit_fields_specialist(judged: Sequence[JudgedCase], vectors: FloatArray, *, seed: int) -> Fit:
+def fit_fields_specialist(
+    judged: Sequence[JudgedCase], vectors: FloatArray, *, seed: int, weights: NDArray[np.float64] | None = None
+) -> Fit:
     """The specialist that all judgments make, and for each of them what one made without its group says.
 
-    `vectors` are rows aligned with `judged`. Raises nothing for want of data: with a single group
-    the held-out predictions are empty.
+    `vectors` are rows aligned with `judged`, `weights` (n,) say what each counts (None: all the same). Raises
+    nothing for want of data: with a single group the held-out predictions are empty.
     """
     readings: dict[Message, Reading] = {}
     observed = observe(judged, readings)
@@ -47,10 +49,11 @@ def fit_fields_specialist(judged: Sequence[JudgedCase], vectors: FloatArray, *, 
         rest = np.flatnonzero(folds != fold).tolist()
         if not out or not rest:
             continue
-        part = _fit([judged[i] for i in rest], [observed[i] for i in rest], readings)
+        counted = None if weights is None else weights[rest]
+        part = _fit([judged[i] for i in rest], [observed[i] for i in rest], readings, counted)
         for place, prediction in zip(out, part.predict([judged[i].case for i in out], vectors[out]), strict=True):
             held_out[place] = prediction
-    return Fit(specialist=_fit(judged, observed, readings), held_out=tuple(held_out))
+    return Fit(specialist=_fit(judged, observed, readings, weights), held_out=tuple(held_out))
 
 
 def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
@@ -62,11 +65,14 @@ def assign_folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int
 
 
 def _fit(
-    judged: Sequence[JudgedCase], observed: Sequence[Sequence[Observation]], readings: Mapping[Message, Reading]
+    judged: Sequence[JudgedCase],
+    observed: Sequence[Sequence[Observation]],
+    readings: Mapping[Message, Reading],
+    weights: NDArray[np.float64] | None,
 ) -> FieldsSpecialist:
     fields, contexts = learn_fields(observed)
     rows = Ranker(fields, contexts, readings).rows([one.case for one in judged])
-    return FieldsSpecialist(fields, contexts, _weights(rows, _targets(rows, fields, observed)))
+    return FieldsSpecialist(fields, contexts, _weights(rows, _targets(rows, fields, observed), weights))
 
 
 def _targets(
@@ -86,10 +92,14 @@ class _Problem(NamedTuple):
     matrix: csr_matrix
     first: NDArray[np.int64]
     targets: NDArray[np.int64]
+    counted: NDArray[np.float64] | None
 
 
-def _weights(rows: Rows, targets: NDArray[np.int64]) -> FloatArray:
-    """The weights that minimize the summed log loss of the groups plus the penalty, by L-BFGS."""
+def _weights(rows: Rows, targets: NDArray[np.int64], counted: NDArray[np.float64] | None) -> FloatArray:
+    """The weights that minimize the summed log loss of the groups plus the penalty, by L-BFGS.
+
+    `counted` (cases,) is what the groups of each case count; None: all the same.
+    """
     weights = np.zeros(2**BITS, dtype=np.float32)
     if not len(targets):
         return weights
@@ -97,7 +107,8 @@ def _weights(rows: Rows, targets: NDArray[np.int64]) -> FloatArray:
     column = np.zeros(2**BITS, dtype=np.int32)
     column[used] = np.arange(len(used), dtype=np.int32)
     parts = (rows.weights, column[rows.ids], rows.starts.astype(np.int32))
-    problem = _Problem(csr_matrix(parts, shape=(len(rows.values), len(used))), rows.first, targets)
+    matrix = csr_matrix(parts, shape=(len(rows.values), len(used)))
+    problem = _Problem(matrix, rows.first, targets, None if counted is None else counted[rows.cases])
     weights[used] = descend(partial(_loss, problem), np.zeros(len(used), dtype=np.float32), iterations=_ITERATIONS)
     return weights
 
@@ -105,7 +116,10 @@ def _weights(rows: Rows, targets: NDArray[np.int64]) -> FloatArray:
 def _loss(problem: _Problem, weights: FloatArray) -> tuple[float, FloatArray]:
     scores = np.asarray(problem.matrix @ weights, dtype=np.float64)
     residual = group_probabilities(scores, problem.first)
-    loss = -float(np.log(np.maximum(residual[problem.targets], 1e-300)).sum())
+    losses = np.log(np.maximum(residual[problem.targets], 1e-300))
+    loss = -float(losses.sum() if problem.counted is None else losses @ problem.counted)
     residual[problem.targets] -= 1.0
+    if problem.counted is not None:
+        residual *= np.repeat(problem.counted, np.diff(np.append(problem.first, len(scores))))
     gradient = problem.matrix.T @ residual.astype(np.float32) + np.float32(PENALTY) * weights
     return loss + 0.5 * PENALTY * float(weights @ weights), np.asarray(gradient, dtype=np.float32)

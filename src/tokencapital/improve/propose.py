@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from tokencapital.core.case import ContractKind
-from tokencapital.core.policy import Lane, Policy, StageRule
+from tokencapital.core.policy import Lane, Policy, Release, StageRule
 from tokencapital.improve.calibrate import HeldOut, held_out_uniform, stage_rule
 from tokencapital.improve.dataset import Dataset
 from tokencapital.improve.extraction import fit_fields_specialist
@@ -119,6 +119,12 @@ def _recipes(live: Sequence[str], specialist: str) -> tuple[str, ...]:
     return (*own, *(recipe for recipe in live if _kind_of(recipe) not in kinds))
 
 
+def newest_recipe(release: Release) -> str | None:
+    """The recipe that a decided policy got last of those that are not the specialist's; None: it has none."""
+    recipes = list(release.evidence.details.get("recipes", ()))
+    return recipes[-1] if recipes else None
+
+
 def _kind_of(recipe: str) -> str:
     return recipe.partition("/")[0]
 
@@ -134,13 +140,15 @@ def _pays(dataset: Dataset, live: Live, asked: Asked) -> bool:
 def _fit(dataset: Dataset, kind: ContractKind, asked: Asked) -> Fit:
     match kind:
         case ContractKind.FIELDS:
-            return fit_fields_specialist(dataset.judged, dataset.vectors, seed=asked.seed)
+            return fit_fields_specialist(dataset.judged, dataset.vectors, seed=asked.seed, weights=dataset.weights)
         case ContractKind.TEXT:
-            lessons = Lessons(with_canned_replies(dataset.judged), dataset.vectors, dataset.calibration)
+            canned = with_canned_replies(dataset.judged)
+            lessons = Lessons(canned, dataset.vectors, dataset.calibration, weights=dataset.weights)
             fit = fit_label_specialist(lessons, seed=asked.seed)
             return Fit(fit.specialist, tuple(as_reply(prediction) for prediction in fit.held_out))
         case _:
-            lessons = Lessons(dataset.judged, dataset.vectors, dataset.calibration, _names(dataset, asked.embedder))
+            names = _names(dataset, asked.embedder)
+            lessons = Lessons(dataset.judged, dataset.vectors, dataset.calibration, names, dataset.weights)
             return fit_label_specialist(lessons, seed=asked.seed)
 
 

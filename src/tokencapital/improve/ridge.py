@@ -40,19 +40,24 @@ class Setting(Struct, frozen=True):
 
 
 class Examples(Struct, frozen=True):
-    """n examples: `vectors` (n, d), `sparse` (n, V), `targets` (n, C), `groups` (n,) as numbers."""
+    """n examples: `vectors` (n, d), `sparse` (n, V), `targets` (n, C), `groups` (n,) as numbers.
+
+    `noise` (n,) is by how much the answer of each varies more than usual, as a factor; None: by none.
+    """
 
     vectors: FloatArray
     sparse: csr_matrix
     targets: FloatArray
     groups: NDArray[np.intp]
+    noise: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def at(self, rows: NDArray[np.intp]) -> Examples:
         """The examples at these rows."""
-        return Examples(self.vectors[rows], self.sparse[rows], self.targets[rows], self.groups[rows])
+        noise = None if self.noise is None else self.noise[rows]
+        return Examples(self.vectors[rows], self.sparse[rows], self.targets[rows], self.groups[rows], noise)
 
     def with_more(self, others: Examples) -> Examples:
         """These examples and then the others, whose groups are other ones."""
@@ -61,6 +66,7 @@ class Examples(Struct, frozen=True):
             vstack([self.sparse, others.sparse], format="csr"),
             np.concatenate([self.targets, others.targets]),
             np.concatenate([self.groups, others.groups + self.groups.max() + 1]),
+            None if self.noise is None else np.concatenate([self.noise, np.ones(len(others), np.float32)]),
         )
 
 
@@ -75,7 +81,8 @@ def solve(examples: Examples, setting: Setting, *, radial: bool) -> Solution:
     """The ridge regression of the targets, and its leave-group-out scores.
 
     `radial` says which form the embedding's kernel takes. With G = K + ridge I, the dual weights are
-    A = G^-1 Y, and for the rows B of a group the scores without that group are Y_B - (G^-1)_BB^-1 A_B. Rare
+    A = G^-1 Y, and for the rows B of a group the scores without that group are Y_B - (G^-1)_BB^-1 A_B. An
+    example that varies more has its part of ridge I multiplied by its `noise`: weighted least squares. Rare
     labels gain what `RARITY` says.
     Raises EvaluationError where rounding makes G singular.
     """
@@ -83,7 +90,7 @@ def solve(examples: Examples, setting: Setting, *, radial: bool) -> Solution:
     mean, axes = _main_axes(vectors)
     gram = radial_kernel(vectors, vectors, setting.gamma) if radial else quadratic_kernel(vectors, mean, axes)
     _add_linear(gram, examples.sparse * np.float32(scale**0.5))
-    gram[np.diag_indices_from(gram)] += setting.ridge
+    gram[np.diag_indices_from(gram)] += setting.ridge if examples.noise is None else setting.ridge * examples.noise
     dual, held_out = _solve_dual(gram, examples)
     linear = _rounded(np.asarray(examples.sparse.T @ dual) * np.float32(scale))
     meaning = Radial(vectors, dual, setting.gamma) if radial else _quadratic(vectors, dual, mean, axes)

@@ -62,13 +62,15 @@ class Lessons(Struct, frozen=True):
     """What to learn from: n judged cases whose answer is a label, with their (n, d) unit `vectors`.
 
     `calibration` (n,) marks those that thresholds will be set by: nothing is chosen by them. `names` are
-    the vectors of each label's `label_text`; without them labels' names teach nothing.
+    the vectors of each label's `label_text`; without them labels' names teach nothing. `weights` (n,) say
+    what each answer counts; None: all the same.
     """
 
     judged: Sequence[JudgedCase]
     vectors: FloatArray
     calibration: NDArray[np.bool_] | None = None
     names: Mapping[str, FloatArray] = {}
+    weights: NDArray[np.float64] | None = None
 
 
 def fit_label_specialist(lessons: Lessons, *, seed: int, limits: Limits = USUAL_LIMITS) -> Fit:
@@ -86,6 +88,8 @@ def fit_label_specialist(lessons: Lessons, *, seed: int, limits: Limits = USUAL_
     vectors = lessons.vectors.astype(np.float16).astype(np.float32)
     space = learn_space([judged[row].case for row in rows])
     examples = _examples([judged[row] for row in rows], vectors[rows], groups[rows], space, labels)
+    if lessons.weights is not None:
+        examples = msgspec.structs.replace(examples, noise=(1 / lessons.weights[rows]).astype(np.float32))
     names = _names(lessons, space, labels) if len(rows) <= limits.choice else None
     setting, names = _choose(examples, names, _free(lessons, rows), limits, rng)
     solution = _solve(examples, setting, names, limits)
