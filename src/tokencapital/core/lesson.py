@@ -44,7 +44,8 @@ class Lesson(Struct, frozen=True, kw_only=True):
 
     `text` None: its words were erased. `at` and `by` tell of the proposal, `decided_at` and `decided_by` of
     the last decision (None: nobody decided yet). `valid_until` None: it was never approved. `replaces` is the
-    lesson that it says in other words. `people` and `entities` count whom its judgments came from.
+    lesson that it says in other words. `people` and `entities` count whom its judgments came from, among `out_of` judged
+    cases that were looked through: the share that it could have concerned.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Lesson(Struct, frozen=True, kw_only=True):
     wording: Wording = Wording.PERSON
     people: int = 0
     entities: int = 0
+    out_of: int = 0
     replaces: str | None = None
     decided: LessonState = LessonState.PROPOSED
     decided_at: datetime | None = None

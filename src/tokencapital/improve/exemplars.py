@@ -19,7 +19,7 @@ from tokencapital.core.answer import Answer, Stage
 from tokencapital.core.policy import Lane, Policy, Release, StageRule
 from tokencapital.improve.calibrate import HeldOut
 from tokencapital.improve.dataset import Dataset
-from tokencapital.improve.propose import Asked, Candidate
+from tokencapital.improve.propose import Asked, Candidate, newest_recipe
 from tokencapital.serve.generalist import GeneralistAnswer, GeneralistStage, Question, answer_score
 from tokencapital.serve.ports import Live
 from tokencapital.serve.prompt import Shown
@@ -78,7 +78,7 @@ async def propose_exemplars(
 
 def tries_exemplars(release: Release) -> bool:
     """Whether a decision was on a number of exemplars, promoted or not."""
-    return release.lane is Lane.CHANGE and RECIPE in release.evidence.details.get("recipes", ())
+    return release.lane is Lane.CHANGE and newest_recipe(release) == RECIPE
 
 
 async def _try(

@@ -129,6 +129,12 @@ def _fewest_entities(gate: Gate, candidate: Candidate, now: datetime) -> int:
     )
 
 
+def worth_a_look(gate: Gate, candidate: Candidate, now: datetime) -> bool:
+    """Whether enough sealed entities were judged for a look at the candidate that can pay."""
+    entities = len({task.group for task in gate.sealed.open(now).tasks})
+    return entities >= _fewest_entities(gate, candidate, now)
+
+
 def trial_of_live(store: Store, live: Live) -> Trial:
     """A policy that was released, with the groups that its specialist and its lessons were made from."""
     digest = live.policy.specialist

@@ -44,6 +44,7 @@ class _Sources(Struct, frozen=True, kw_only=True):
     wording: Wording = Wording.PERSON
     people: int = 0
     entities: int = 0
+    out_of: int = 0
     replaces: str | None = None
 
 
@@ -68,6 +69,7 @@ def propose_lesson(store: Store, lesson: Lesson) -> None:
             wording=lesson.wording,
             people=lesson.people,
             entities=lesson.entities,
+            out_of=lesson.out_of,
             replaces=lesson.replaces,
         )
         row = _row(lesson, LessonState.PROPOSED.value, lesson.at, lesson.by)
