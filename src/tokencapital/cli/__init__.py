@@ -18,6 +18,7 @@ from tokencapital.cli import (
     review,
     serve,
     swap,
+    verify,
 )
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.command()(books.ledger)
 app.command()(books.report)
 app.command()(doctor.doctor)
 app.command()(erase.erase)
+app.command()(verify.verify)
 app.add_typer(notice.app, name="notice")
 app.add_typer(account.app, name="account")
 app.add_typer(contributor.app, name="contributor")

@@ -48,9 +48,7 @@ def erase(
         raise typer.BadParameter(f"`{reason}` is none of {', '.join(Ground)}", param_hint="--reason")
     if report is not None and not report.absolute().parent.is_dir():
         raise typer.BadParameter(f"`{report}` cannot be written: name a file in a folder that exists")
-    asked = Erasure(
-        by=by, group=group, contributor=contributor, case=case, ground=Ground(reason), rebuild=rebuild
-    )
+    asked = Erasure(by=by, group=group, contributor=contributor, case=case, ground=Ground(reason), rebuild=rebuild)
     with told_plainly(), open_house(config, store) as platform:
         done = asyncio.run(erase_and_rebuild(platform, asked))
         output.show(_table(done))
