@@ -94,7 +94,7 @@ class Desk:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._offers = Offers(platform)
+        self._offers = Offers()
 
     def next(self, capability: str, expert: str) -> Task | None:
         """The case that this expert has in hand, else the best one for them to judge; None: nothing waits for them."""

@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
+from tokencapital.core.judgment import DrawKind, Verdict
+from tokencapital.core.split import Split
 from tokencapital.store.database import Store, chunks
+from tokencapital.store.manifest import splits_of
 from tokencapital.store.rows import stands
-from tokencapital.store.schema import judgment
+from tokencapital.store.schema import draw, judgment, work_case
+
+_ANSWERS = tuple(one.value for one in Verdict if one.answers)
 
 
 class Timed(Struct, frozen=True):
@@ -40,6 +45,28 @@ def judges_of(store: Store, case_ids: Iterable[str]) -> dict[str, set[str]]:
             for case_id, expert in connection.execute(query):
                 found.setdefault(case_id, set()).add(expert)
     return found
+
+
+def once_answered(
+    store: Store, capability: str, expert: str, since: datetime, until: datetime
+) -> list[tuple[str, str]]:
+    """The expert's standing answers in `train` groups from `since` to `until`, as (judgment, case), oldest first.
+
+    Cases that were put before somebody once more are left out.
+    """
+    again = exists().where(draw.c.case_id == judgment.c.case_id, draw.c.kind == DrawKind.REPEAT.value)
+    query = (
+        select(judgment.c.id, judgment.c.case_id, work_case.c.entity_group)
+        .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
+        .where(judgment.c.capability == capability, judgment.c.expert == expert)
+        .where(judgment.c.at >= since, judgment.c.at < until, judgment.c.verdict.in_(_ANSWERS))
+        .where(stands(), ~again.correlate(judgment))
+        .order_by(judgment.c.at, judgment.c.sequence)
+    )
+    with store.read() as connection:
+        rows = list(connection.execute(query))
+        splits = splits_of(connection, {row.entity_group for row in rows})
+    return [(row.id, row.case_id) for row in rows if splits[row.entity_group] is Split.TRAIN]
 
 
 def newest_judgment(store: Store, capability: str, expert: str, since: datetime) -> str | None:

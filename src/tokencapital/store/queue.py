@@ -61,6 +61,11 @@ def draws_for(store: Store, capability: str, expert: str, limit: int) -> list[Dr
     return _read(store, _opened(capability).where(_for(expert)).limit(limit))
 
 
+def repeats_for(store: Store, capability: str, expert: str) -> list[Draw]:
+    """The draws that wait for this expert alone, oldest first."""
+    return _read(store, _opened(capability).where(open_draw.c.asked_of == expert))
+
+
 def find_open(store: Store, draw_id: str) -> Draw | None:
     """The draw, if it waits; None: it was answered, or there is none."""
     query = select(draw).join_from(draw, open_draw, open_draw.c.draw == draw.c.id).where(draw.c.id == draw_id)

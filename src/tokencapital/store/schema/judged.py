@@ -116,7 +116,7 @@ open_draw = Table(
     case_reference(),
     Column("capability", String, nullable=False),
     Column("kind", String, nullable=False),
-    Column("asked_of", String),
+    Column("asked_of", String, index=True),
     Index(None, "capability", "position"),
 )
 

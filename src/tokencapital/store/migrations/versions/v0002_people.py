@@ -196,6 +196,7 @@ def _review() -> None:
         sa.PrimaryKeyConstraint("draw", name="pk_open_draw"),
     )
     op.create_index("ix_open_draw_capability_position", "open_draw", ["capability", "position"])
+    op.create_index("ix_open_draw_asked_of", "open_draw", ["asked_of"])
     op.create_index("ix_open_draw_case_id", "open_draw", ["case_id"])
     op.create_table(
         "lease",
