@@ -76,14 +76,17 @@ def swap(
 
 def show_swap(output: Output, report: SwapReport) -> None:
     """The test as a table, its headline, and what it could have seen."""
-    table = Table("generalist", "with", "without", "uplift", "USD a case", "J a case", "s a case", "portable share")
-    table.title = f"{report.capability}: {report.cases} sealed cases of {report.entities} entities"
+    right = Table("generalist", "right with", "without", "uplift", "portable share")
+    right.title = f"{report.capability}: {report.cases} sealed cases of {report.entities} entities"
+    took = Table("generalist", "USD a case", "J a case", "grade", "s a case", "cases that reached it")
+    took.title = "what a case takes with the policy"
     for one in report.uplifts:
-        table.add_row(*_row(one))
-    output.show(table, _headline(report))
+        right.add_row(*_right(one))
+        took.add_row(*_took(one))
+    output.show(right, took, _headline(report))
     output.show(
-        f"{report.level:.0%} intervals; look {report.reading.comparison} at {report.reading.batch}; uplifts of "
-        f"{number(report.home.evidence.detectable, '{:.3f}')} and more would have been seen"
+        f"{report.level:.0%} intervals; uplifts of {number(report.home.visible, '{:.3f}')} and more would have been "
+        f"seen; look {report.reading.comparison} at batch {report.reading.batch}"
     )
     if report.failed:
         output.show(f"{report.failed} further cases are left out: a call for them failed")
@@ -103,21 +106,18 @@ def _headline(report: SwapReport) -> str:
     return f"portable share: {_share(report.portable)}{least}"
 
 
-def _row(one: Uplift) -> tuple[str, ...]:
-    portable = "(home)" if one.home else _share(one.portable)
-    return (
-        one.generalist,
-        _right(one.ran),
-        _right(one.without),
-        f"{one.uplift:+.3f}{_between(one.interval, '{:+.3f}')}",
-        number(one.ran.usd, "{:.2g}"),
-        f"{number(one.ran.joules, '{:.3g}')} ({one.ran.grade.value})",
-        f"{one.ran.seconds:.3f}",
-        portable,
-    )
+def _right(one: Uplift) -> tuple[str, ...]:
+    uplift = f"{one.uplift:+.3f}{_between(one.interval, '{:+.3f}')}"
+    return one.generalist, _way(one.ran), _way(one.without), uplift, "(home)" if one.home else _share(one.portable)
 
 
-def _right(way: Way) -> str:
+def _took(one: Uplift) -> tuple[str, ...]:
+    way = one.ran
+    joules, usd = number(way.joules, "{:.3g}"), number(way.usd, "{:.2g}")
+    return one.generalist, usd, joules, way.grade.value, f"{way.seconds:.3f}", percent(way.asked)
+
+
+def _way(way: Way) -> str:
     between = f" ({percent(way.interval.low)} to {percent(way.interval.high)})" if way.interval else ""
     return f"{percent(way.right)}{between}"
 

@@ -81,8 +81,9 @@ class PortableShare(Struct, frozen=True, kw_only=True):
 class Uplift(Struct, frozen=True, kw_only=True):
     """What the policy is worth to one generalist.
 
-    `interval` is for one reading; the bounds in `evidence` hold at every look at the batch. `portable` None:
-    it is the home generalist's, or unknown.
+    `interval` is for one reading; `visible` is the smallest uplift that such a reading shows with power 0.8 (None:
+    a single entity). The bounds in `evidence` hold at every look at the batch. `portable` None: it is the home
+    generalist's, or unknown.
     """
 
     generalist: str
@@ -91,6 +92,7 @@ class Uplift(Struct, frozen=True, kw_only=True):
     without: Way
     uplift: float
     interval: Interval | None
+    visible: float | None
     evidence: Evidence
     portable: PortableShare | None = None
 
@@ -233,6 +235,7 @@ def _uplift(side: _Side, alpha: float, level: float, *, home: bool) -> Uplift:
         without=_nothing(level, side.groups) if side.without is None else _way(side.without, side.groups, level),
         uplift=float(side.gains.mean()),
         interval=found.interval if found else None,
+        visible=found.visible if found else None,
         evidence=compare(ran.tolist(), without.tolist(), side.groups, alpha),
     )
 

@@ -8,15 +8,24 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
-from tokencapital.stats.distributions import t_quantile
+from tokencapital.stats.distributions import normal_quantile, t_quantile
 from tokencapital.stats.intervals import Groups, Interval, cluster_variance, group_numbers
 
 
+POWER = 0.8
+"""With which the smallest visible difference would have been seen."""
+
+
 class PairedDifference(Struct, frozen=True):
-    """The share of cases that the first gets right minus that of the second, in [-1, 1], with its interval."""
+    """The share of cases that the first gets right minus that of the second, in [-1, 1], with its interval.
+
+    `visible` is the smallest true difference whose interval, at this size and spread, leaves out 0 with
+    probability POWER.
+    """
 
     estimate: float
     interval: Interval
+    visible: float
 
 
 def paired_difference(
@@ -39,6 +48,8 @@ def paired_difference(
     size = n / count
     centre = float(differences.sum()) / (n + 2 * size)
     squares = cluster_variance(differences - differences.mean(), labels) * n**2 + size**2
-    half = t_quantile(level, count - 1) * math.sqrt(squares) / (n + 2 * size)
+    error = math.sqrt(squares) / (n + 2 * size)
+    half = t_quantile(level, count - 1) * error
     interval = Interval(max(-1.0, centre - half), min(1.0, centre + half), level)
-    return PairedDifference(float(differences.mean()), interval)
+    visible = (half + normal_quantile(POWER) * error) * (n + 2 * size) / n
+    return PairedDifference(float(differences.mean()), interval, visible)

@@ -42,3 +42,18 @@ def test_no_disagreement_is_not_certainty() -> None:
 def test_one_group_tells_nothing() -> None:
     assert paired_difference([1, 0], [0, 0], ["a", "a"], 0.95) is None
     assert paired_difference([], [], [], 0.95) is None
+
+
+def test_the_smallest_visible_difference_is_seen_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(4)
+
+    def drawn(effect: float) -> tuple[np.ndarray, np.ndarray]:
+        luck = rng.random(75)
+        return luck < 0.3 + effect, luck >= 0.7 + effect
+
+    told = [paired_difference(*drawn(0.1), range(75), 0.9) for _ in range(300)]
+    visible = float(np.median([one.visible for one in told if one is not None]))
+    effect = visible / 2  # the first gains as much as the second loses
+    found = [paired_difference(*drawn(effect), range(75), 0.9) for _ in range(2000)]
+    seen = np.mean([one is not None and one.interval.low > 0 for one in found])
+    assert seen == pytest.approx(0.8, abs=0.05)
