@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from tokencapital.stats.distributions import normal_quantile, t_quantile
 from tokencapital.stats.intervals import Groups, Interval, cluster_variance, group_numbers
 
-
 POWER = 0.8
 """With which the smallest visible difference would have been seen."""
 
