@@ -25,6 +25,8 @@ class Link(Struct, frozen=True):
 HOUSE = (
     Link("Knowledge", "/knowledge"),
     Link("People", "/people"),
+    Link("Notices", "/notices"),
+    Link("Contributors", "/contributors", frozenset({Role.ADMIN})),
     Link("Me", "/me"),
 )
 CAPABILITY = (

@@ -14,8 +14,11 @@ from starlette.routing import BaseRoute, Route
 from tokencapital.app.platform import Platform
 from tokencapital.serve.gateway import refuse
 from tokencapital.web.access import AccessPages
+from tokencapital.web.me import OwnPages
 from tokencapital.web.overview import OverviewPages
+from tokencapital.web.overview_run import RunPages
 from tokencapital.web.pages import Pages
+from tokencapital.web.people import PeoplePages
 from tokencapital.web.review import ReviewPages
 
 _KINDS = {"css": "text/css", "js": "text/javascript"}
@@ -37,7 +40,10 @@ class Site:
         return [
             *AccessPages(self._platform.access, self._pages).routes(),
             *OverviewPages(self._platform, self._pages).routes(),
+            *RunPages(self._platform, self._pages).routes(),
             *ReviewPages(self._platform, self._pages).routes(),
+            *PeoplePages(self._platform, self._pages).routes(),
+            *OwnPages(self._platform, self._pages).routes(),
             Route("/static/{name}", _static, methods=["GET"]),
         ]
 
