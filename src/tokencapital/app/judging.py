@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from tokencapital.account.journal import book_review
 from tokencapital.app.passing import pass_on
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.answer import Trajectory
-from tokencapital.core.case import Case, Value
+from tokencapital.core.case import Case, ContractKind, Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
@@ -20,6 +20,7 @@ from tokencapital.review.judgments import Accepted, accept
 from tokencapital.review.routes import Said
 from tokencapital.store.basis import record_basis
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
+from tokencapital.store.conflicts import open_disagreements
 from tokencapital.store.judgments import find_judgments, hold_memory, withdraw
 from tokencapital.store.leases import empty_hands, find_lease, give_back, take
 from tokencapital.store.ledger import append_transactions
@@ -57,7 +58,7 @@ def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
         asked = _answered_draw(place, said, case)
         minutes = _minutes(connection, said, asked, place.now())
         judgment = _judgment(place, said, Subject(case_id, asked, done, minutes), manner)
-        accepted = take_down(place, [judgment])[0]
+        accepted = take_down(place, [judgment], {case_id: _alike(place, case)})[0]
         record_basis(place.store, judgment.id, manner.basis)
         if asked is not None:
             give_back(connection, [asked.id])
@@ -112,14 +113,28 @@ def _minutes(connection: Connection, said: Said, asked: Draw | None, now: dateti
     return (now - held.since).total_seconds() / _SECONDS if said.minutes is None else said.minutes
 
 
-def take_down(place: Workplace, judgments: Sequence[Judgment]) -> list[Accepted]:
-    """The judgments and the minutes they took are in the store together, or neither is."""
+def take_down(
+    place: Workplace, judgments: Sequence[Judgment], alike: Mapping[str, Sequence[str]] | None = None
+) -> list[Accepted]:
+    """The judgments, the minutes they took and the conflicts they open are in the store together, or nothing is.
+
+    `alike` names, by case, judgments of other entities' cases with the same input.
+    """
     known = place.engine.memory.labels(place.now())
     with place.store.begin():
         accepted = accept(place.store, place.capability.contract, known, judgments)
         booked = book_review((one.judgment for one in accepted), place.assumptions, place.parts.ids)
         append_transactions(place.store, booked)
+        if place.capability.contract.kind is not ContractKind.TEXT:
+            open_disagreements(place.store, [one.judgment for one in accepted], place.now(), alike)
     return accepted
+
+
+def _alike(place: Workplace, case: Case) -> tuple[str, ...]:
+    """The judgments that memory holds of exactly this input."""
+    memory = place.engine.memory
+    recalled = memory.recall(case, place.now(), memory.refresh())
+    return recalled.judgments if recalled else ()
 
 
 def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
