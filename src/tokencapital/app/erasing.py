@@ -74,8 +74,8 @@ class Erasure(Struct, frozen=True, kw_only=True):
 class ArtifactFate(Struct, frozen=True, kw_only=True):
     """An artifact that was built from erased judgments.
 
-    `erased`: its content is gone. `live`: a live release answers with it, or without it if it is gone.
-    `due`: until when it is made anew; None: nobody needs it again.
+    `erased`: its content is gone. `live`: a release that was live was answering with it. `due`: until when
+    it is made anew; None: nobody needs it again, or that was tried at once.
     """
 
     artifact: str
@@ -115,11 +115,19 @@ async def erase_and_rebuild(platform: Platform, asked: Erasure) -> Erased:
     done = erase(platform, asked)
     now = platform.clock.now()
     rebuilt: list[Release] = []
+    tried: set[str] = set()
     for name in sorted({one.capability for one in done.artifacts if one.due is not None}):
         place = platform.workplace(name)
         if asked.rebuild or (place.goal is not None and place.goal.is_live(now)):
             rebuilt += await rebuild(place, f"erasure-{done.number}")
-    return msgspec.structs.replace(done, rebuilt=tuple(rebuilt), compacted=compact(platform.store))
+            tried.add(name)
+    fates = [
+        msgspec.structs.replace(one, erased=True, due=None) if one.capability in tried else one
+        for one in done.artifacts
+    ]
+    return msgspec.structs.replace(
+        done, artifacts=tuple(fates), rebuilt=tuple(rebuilt), compacted=compact(platform.store)
+    )
 
 
 def erase(platform: Platform, asked: Erasure) -> Erased:

@@ -67,15 +67,21 @@ def _learned(done: Erased) -> Iterator[str]:
     if not done.artifacts:
         yield "No trained model was built from it."
         return
-    yield "\n".join(_fate(one) for one in done.artifacts)
-    for release in done.rebuilt:
-        yield f"Made anew at once: release `{release.id}` of `{release.capability}`, {release.decision.value}."
+    yield "\n".join(_fate(one, done) for one in done.artifacts)
 
 
-def _fate(one: ArtifactFate) -> str:
+def _fate(one: ArtifactFate, done: Erased) -> str:
     name = f"- Specialist `{one.artifact[:12]}` of `{one.capability}`"
     if not one.live:
-        return f"{name}: erased. It answers nothing."
+        return f"{name}: erased. It answered nothing any more."
+    if one.due is None:
+        made = [release for release in done.rebuilt if release.capability == one.capability]
+        instead = "; ".join(f"{release.decision.value} as `{release.id}`" for release in made)
+        return f"{name}: erased. " + (
+            f"One was made from what is left: {instead}."
+            if made
+            else "Too little is left to make one from; the capability answers without."
+        )
     if one.erased:
         return f"{name}: erased at once, because it could hold words; it is made anew from what is left."
     return (
