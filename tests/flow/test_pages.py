@@ -19,6 +19,7 @@ from tokencapital.core.case import ContractKind, Mode
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.draws import open_draws
 from tokencapital.testing.people import tell_everyone
+from tokencapital.web.pages import dollars_each
 from tokencapital.web.site import Site
 
 NAME, FORM, REPLY = "triage-message", "open-ticket", "reply-to-customer"
@@ -133,7 +134,7 @@ def test_the_first_page_tells_what_was_booked(browser: TestClient, house: Platfo
     home = browser.get("/")
     assert home.status_code == 200
     told = report.marginal.usd_per_accepted
-    assert ("unknown" if told is None else f"${told:.3g}") in home.text
+    assert dollars_each(told) in home.text
 
 
 def test_an_empty_correction_is_refused_and_nothing_typed_is_lost(browser: TestClient) -> None:
@@ -206,7 +207,7 @@ def test_every_page_answers_and_loads_from_here_alone(browser: TestClient, house
         for link in links:
             if link.startswith("/static/") and link != "/static/vega.js":
                 assert browser.get(link).status_code == 200
-    assert browser.get(f"/capability/{NAME}/curve.json").json()["data"]["values"] == []
+    assert browser.get(f"/capability/{NAME}/chart/curve.json").json()["data"]["values"] == []
     missing = browser.get("/run/none", headers={"accept": "text/html"})
     assert missing.status_code == 400
     assert "no run none is stored" in missing.text

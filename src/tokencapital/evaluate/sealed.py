@@ -32,6 +32,14 @@ class OpenBatch(Struct, frozen=True):
     tasks: tuple[Task, ...]
 
 
+class Gathered(Struct, frozen=True):
+    """How many sealed entities the batch in use holds, of how many, and how often it was looked at."""
+
+    entities: int
+    size: int
+    looks: int
+
+
 class SealedCases:
     """The sealed cases of one capability, in batches of `size` entities."""
 
@@ -47,6 +55,13 @@ class SealedCases:
         holding = [one for one in judged if one.judgment.holds_at(now)]
         groups = {one.case.id: one.case.group for one in holding}
         return OpenBatch(batch.id, batch.full, tuple(tasks_from(holding, groups)))
+
+    def gathered(self) -> Gathered:
+        """How far the batch in use was filled when the gate last asked for it; writes nothing."""
+        batch = sealed.newest_batch(self._store, self._capability)
+        if batch is None:
+            return Gathered(0, self._size, 0)
+        return Gathered(len(batch.groups), batch.size, len(sealed.looks(self._store, batch.id)))
 
     def look(self, batch: OpenBatch, candidate: str, live: str, at: datetime) -> Look:
         """The next comparison on the batch, on record before its result is known, at the level that is left.

@@ -111,6 +111,12 @@ def current_batch(store: Store, capability: str, size: int) -> SealedBatch:
         return _with_members(connection, batch)
 
 
+def newest_batch(store: Store, capability: str) -> SealedBatch | None:
+    """The newest batch as it was last filled, retired or not; None: none was opened. Writes nothing."""
+    with store.read() as connection:
+        return _newest(connection, capability)
+
+
 def record_look(store: Store, look: Look) -> None:
     """The comparison is on record before its result is known.
 

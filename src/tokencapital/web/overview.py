@@ -1,105 +1,94 @@
-"""The pages that say how things stand: the house, a capability, a run."""
+"""The pages that say how things stand: the house, and a capability."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from tokencapital.app.explaining import precedents
+from tokencapital.app.glance import glance_at, loop_of, waits_of
 from tokencapital.app.platform import Platform
-from tokencapital.app.reports import report_on_capabilities
+from tokencapital.app.reports import Reports
+from tokencapital.app.telling import notice_gaps
+from tokencapital.core.answer import Stage
 from tokencapital.core.case import Json
-from tokencapital.core.errors import InputError
 from tokencapital.core.people import ANYBODY, Role
-from tokencapital.store.cases import read_case, read_trajectory, recent_trajectories
-from tokencapital.store.draws import open_draws
+from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.releases import releases
-from tokencapital.store.turns import Turn, turns
+from tokencapital.store.swaps import newest_swap
+from tokencapital.store.turns import turns
+from tokencapital.web.charts import curve_chart, effect_chart, error_chart
+from tokencapital.web.drawing import bar, spark
 from tokencapital.web.pages import Pages
 
-_RUNS = 20
+_RUNS, _DECISIONS = 15, 30
 READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
 """Who may read what customers wrote."""
 
 
 class OverviewPages:
-    """What there is to see."""
+    """How the house and its capabilities stand."""
 
     def __init__(self, platform: Platform, pages: Pages) -> None:
         self._platform = platform
         self._pages = pages
+        self._reports = Reports(platform)
 
     def routes(self) -> list[BaseRoute]:
         """What the site mounts."""
         return [
             self._pages.route("/", self.home, ANYBODY),
             self._pages.route("/capability/{capability}", self.capability, ANYBODY),
-            self._pages.route("/capability/{capability}/curve.json", self.curve, ANYBODY),
-            self._pages.route("/run/{trajectory}", self.run, READERS),
+            self._pages.route("/capability/{capability}/chart/{chart}", self.chart, ANYBODY),
         ]
 
     async def home(self, request: Request) -> Response:
         """The loop at a glance."""
-        reports = report_on_capabilities(self._platform)
-        waiting = {one.capability: len(open_draws(self._platform.store, one.capability)) for one in reports}
-        return self._pages.render(request, "home.html", {"reports": reports, "waiting": waiting})
+        glances = glance_at(self._platform, self._reports)
+        facts = {
+            "glances": glances,
+            "whole": loop_of(glances),
+            "curves": {one.report.capability: spark(one.report.agreement or ()) for one in glances},
+            "judges": bool({Role.EXPERT, Role.ADMIN} & self._pages.visitor(request).roles),
+        }
+        return self._pages.render(request, "home.html", facts)
 
     async def capability(self, request: Request) -> Response:
-        """One capability: its curve, its promise, its releases with their evidence."""
+        """One capability: its curve, its promise and what became of it, its releases with their evidence."""
         place = self._platform.workplace(request.path_params["capability"])
+        report = self._reports.on(place.name)
+        decided = releases(place.store, place.name)
+        reads = bool(READERS & self._pages.visitor(request).roles)
         facts = {
-            "report": report_on_capabilities(self._platform, place.name)[0],
+            "report": report,
             "goal": place.goal,
+            "live_goal": place.goal is not None and place.goal.is_live(place.now()),
             "contract": place.capability.contract,
-            "releases": list(reversed(releases(place.store, place.name))),
+            "waits": waits_of(place),
+            "gaps": notice_gaps(self._platform, place.name),
+            "stages": bar({stage.value: count for stage, count in report.stages.items()}),
+            "all_stages": list(Stage),
+            "decided": decided[: -_DECISIONS - 1 : -1],
+            "more_decided": max(0, len(decided) - _DECISIONS),
+            "measured": any(one.evidence.effect is not None for one in decided[-_DECISIONS:]),
             "turns": turns(place.store, place.name),
-            "runs": recent_trajectories(place.store, place.name, _RUNS),
-            "waiting": len(open_draws(place.store, place.name)),
+            "swap": newest_swap(place.store, place.name),
+            "runs": recent_trajectories(place.store, place.name, _RUNS) if reads else [],
+            "reads": reads,
         }
         return self._pages.render(request, "capability.html", facts)
 
-    async def curve(self, request: Request) -> Response:
-        """The learning curve as a Vega-Lite chart."""
+    async def chart(self, request: Request) -> Response:
+        """One of the capability's charts as a Vega-Lite specification; the page has its figures in a table."""
         place = self._platform.workplace(request.path_params["capability"])
-        return JSONResponse(curve_chart(turns(place.store, place.name)))
-
-    async def run(self, request: Request) -> Response:
-        """One run: what was said, who answered, what it cost, what it rests on, and judged cases like it."""
-        trajectory = read_trajectory(self._platform.store, request.path_params["trajectory"])
-        if trajectory is None:
-            raise InputError(f"no run {request.path_params['trajectory']} is stored")
-        case = read_case(self._platform.store, trajectory.case)
-        place = self._platform.workplace(trajectory.capability)
-        facts = {"done": trajectory, "case": case, "precedents": precedents(place, case) if case else []}
-        return self._pages.render(request, "run.html", facts)
-
-
-def curve_chart(played: Sequence[Turn]) -> dict[str, Json]:
-    """The share of right answers by judgments made, turn by turn; turns where nothing is known are left out."""
-    points = [
-        {"turn": one.number, "judgments": one.judgments, "right": one.facts["accuracy"]}
-        for one in played
-        if one.facts.get("accuracy") is not None
-    ]
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "data": {"values": msgspec.to_builtins(points)},
-        "mark": {"type": "line", "point": True, "tooltip": True},
-        "encoding": {
-            "x": {"field": "judgments", "type": "quantitative", "title": "judgments made"},
-            "y": {
-                "field": "right",
-                "type": "quantitative",
-                "title": "right on the newest cases",
-                "axis": {"format": "%"},
-                "scale": {"domain": [0, 1]},
-            },
-        },
-        "width": "container",
-        "height": 240,
-        "config": {"background": "transparent"},
-    }
+        found: dict[str, Json]
+        match request.path_params["chart"]:
+            case "curve.json":
+                found = curve_chart(turns(place.store, place.name))
+            case "errors.json":
+                found = error_chart(self._reports.on(place.name).errors, place.goal.tolerance if place.goal else None)
+            case "effects.json":
+                found = effect_chart(releases(place.store, place.name)[-_DECISIONS:])
+            case _:
+                return JSONResponse({"error": {"message": "there is no such chart"}}, 404)
+        return JSONResponse(found, headers={"cache-control": "no-store"})

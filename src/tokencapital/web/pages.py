@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -21,6 +22,8 @@ from tokencapital.web.navigation import capability_links, house_links
 
 __all__ = ["Form", "Page", "Pages", "Visitor", "own_path", "read_form", "shown"]
 _MOST_FIELDS = 500
+_LEAST_SHOWN = 0.001
+_WATT_HOURS = ((1e3, "kWh"), (1.0, "Wh"), (1e-3, "mWh"), (1e-6, "µWh"), (1e-9, "nWh"))
 _COOKIE_AGE_S = 30 * 24 * 3600
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -51,7 +54,16 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"day": _day, "dollars": _dollars, "percent": _percent, "shown": shown}
+        self._templates.filters |= {
+            "count": _count,
+            "day": _day,
+            "dollars": _dollars,
+            "dollars_each": dollars_each,
+            "energy": _energy,
+            "figure": _figure,
+            "percent": _percent,
+            "shown": shown,
+        }
 
     def route(self, path: str, page: Page, roles: frozenset[Role], *, methods: Sequence[str] = ("GET",)) -> Route:
         """A page or form that only people with one of the `roles` reach; who is not logged in is led there."""
@@ -145,7 +157,36 @@ def _percent(share: float | None) -> str:
 
 
 def _dollars(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:.3g}"
+    return "unknown" if amount is None else f"${figure(amount)}"
+
+
+def dollars_each(amount: float | None) -> str:
+    """What one answer costs; of a million where one costs next to nothing."""
+    if amount is None:
+        return "unknown"
+    return f"${figure(amount)}" if amount == 0 or amount >= _LEAST_SHOWN else f"${figure(1e6 * amount)} a million"
+
+
+def _energy(wh: float | None) -> str:
+    """Watt-hours with the prefix that leaves a readable number."""
+    if wh is None:
+        return "unknown"
+    factor, unit = next(((f, unit) for f, unit in _WATT_HOURS if abs(wh) >= f), _WATT_HOURS[-1] if wh else (1.0, "Wh"))
+    return f"{figure(wh / factor)} {unit}"
+
+
+def _figure(amount: float | None) -> str:
+    return "unknown" if amount is None else figure(amount)
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def figure(amount: Decimal | float) -> str:
+    """Three digits of an amount, written out without an exponent; more where it has more before the point."""
+    plain = Decimal(f"{amount:.3g}") if abs(float(amount)) < 1000 else Decimal(f"{amount:.0f}")
+    return f"{plain:,f}"
 
 
 def shown(value: object) -> str:
