@@ -11,10 +11,11 @@ from msgspec import Struct
 from tokencapital.app.blind import asks_blind
 from tokencapital.app.explaining import Precedent, precedents
 from tokencapital.app.judging import Manner, judge, take_back
+from tokencapital.app.knowing import passages_for
 from tokencapital.app.offering import Offers
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.reviewing import Waiting, newest_answer, read_answer, waiting_of, without_answer
-from tokencapital.core.case import ContractKind, Json, Value
+from tokencapital.core.case import Case, ContractKind, Json, Value
 from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import Draw, Verdict
 from tokencapital.core.knowledge import PassageHit
@@ -22,10 +23,13 @@ from tokencapital.review.judgments import Accepted
 from tokencapital.review.routes import Said
 from tokencapital.store.cases import read_case, trajectories_of_case
 from tokencapital.store.experts import judged_since, newest_judgment
-from tokencapital.store.judgments import find_judgments
+from tokencapital.store.judgments import find_judgments, read_judgments
 from tokencapital.store.leases import Lease, lease_in_hand, take
+from tokencapital.store.marks import Subject, marked, open_marks
 from tokencapital.store.queue import count_open, find_open
 
+LIKE, PASSAGES = 3, 3
+"""At most so many judged cases and passages are shown beside a case."""
 PAUSE = timedelta(minutes=30)
 """Who says nothing for so long has ended a session."""
 
@@ -187,17 +191,30 @@ class Desk:
             raise InputError(f"the words of case {asked.case} were erased")
         blind = asks_blind(place, asked, held.holder)
         waiting = waiting_of(place, asked, case)
-        like = () if blind else tuple(precedents(place, case))
+        like = () if blind else self._like(place, case)
         return Task(
             waiting=without_answer(waiting) if blind else waiting,
             schema=place.capability.contract.schema,
             fields=_fields(place, waiting, like),
             precedents=like,
-            passages=(),
+            passages=() if blind else passages_for(place, case, PASSAGES),
             blind=blind,
-            marks=(),
+            marks=_marked(place, like),
             shown_at=held.since,
         )
+
+    @staticmethod
+    def _like(place: Workplace, case: Case) -> tuple[Precedent, ...]:
+        """Judged cases like this one; what others said of the case itself would lead whoever is asked after them."""
+        of_itself = {one.id for one in read_judgments(place.store, case.id)}
+        near = precedents(place, case, LIKE + len(of_itself))
+        return tuple(one for one in near if one.judgment not in of_itself)[:LIKE]
+
+
+def _marked(place: Workplace, like: Sequence[Precedent]) -> tuple[str, ...]:
+    """The judgments among the precedents that rest on words which have changed since."""
+    marks = marked(open_marks(place.store, place.name, Subject.JUDGMENT)) if like else {}
+    return tuple(one.judgment for one in like if one.judgment in marks)
 
 
 def _fields(place: Workplace, waiting: Waiting, like: Sequence[Precedent]) -> tuple[str, ...]:

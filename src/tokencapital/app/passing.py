@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tokencapital.app.platform import Workplace
 from tokencapital.core.judgment import Draw, DrawKind, Judgment
+from tokencapital.core.split import Split, unit_hash
 from tokencapital.store.contributors import contributors
 from tokencapital.store.draws import append_draws
+from tokencapital.store.manifest import split_of_cases
 from tokencapital.store.queue import draws_of_case, find_draw
 
 FEWEST_PASSES = 2
@@ -15,15 +17,17 @@ FEWEST_PASSES = 2
 def pass_on(place: Workplace, asked: Draw, said: Judgment) -> Draw | None:
     """The case waits for somebody else, under a draw of the same kind and the same probability.
 
-    None: it was answered, it asked one person only, or as many people as there are have handed it on. A
-    uniform draw stays one: which cases are asked about was settled by chance when the case came in, and
-    handing it on changes who answers, not whether it is asked about.
+    So does a share of what was answered, for how often people are right is told from what two of them judged.
+    None: one answer is enough, the draw asked one person only, or as many people as there are have handed
+    the case on. A uniform draw stays one: which cases are asked about was settled by chance when the case
+    came in, and handing it on changes who answers, not whether it is asked about.
     """
-    if not said.verdict.passes_on or asked.kind is DrawKind.REPEAT:
+    if asked.kind is DrawKind.REPEAT or not (said.verdict.passes_on or _overlaps(place, asked, said)):
         return None
     earlier = draws_of_case(place.store, asked.case)
     passes = sum(one.passed_by is not None for one in earlier)
-    if passes >= max(FEWEST_PASSES, len(contributors(place.store)) - 1):
+    people = len(contributors(place.store))
+    if passes >= (max(FEWEST_PASSES, people - 1) if said.verdict.passes_on else min(1, people - 1)):
         return None
     onward = Draw(
         id=_free_id(place, asked.case, len(earlier) + 1),
@@ -36,6 +40,16 @@ def pass_on(place: Workplace, asked: Draw, said: Judgment) -> Draw | None:
     )
     append_draws(place.store, [onward])
     return onward
+
+
+def _overlaps(place: Workplace, asked: Draw, said: Judgment) -> bool:
+    """Whether a second person is asked about an answered case: a share of `train`'s uniform draws, by keyed hash."""
+    goal = place.goal
+    if goal is None or asked.kind is not DrawKind.UNIFORM or not said.verdict.answers or asked.passed_by is not None:
+        return False
+    if unit_hash(place.store.key, "overlap", asked.id) >= goal.overlap_share:
+        return False
+    return split_of_cases(place.store, [asked.case])[asked.case] is Split.TRAIN
 
 
 def _free_id(place: Workplace, case: str, number: int) -> str:

@@ -96,7 +96,7 @@ class GoalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     expires_at: datetime | None = None
     probe_share: float = 0.05
     repeat_share: float = 0.03
-    overlap_share: float = 0.0
+    overlap_share: float = 0.05
 
     def __post_init__(self) -> None:
         for share in (self.judged_share, self.probe_share, self.repeat_share, self.overlap_share):

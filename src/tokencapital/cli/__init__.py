@@ -7,6 +7,7 @@ import typer
 from tokencapital.cli import (
     account,
     books,
+    conflict,
     contributor,
     demo,
     doctor,
@@ -46,6 +47,7 @@ app.command()(doctor.doctor)
 app.command()(erase.erase)
 app.command()(verify.verify)
 app.add_typer(notice.app, name="notice")
+app.add_typer(conflict.app, name="conflict")
 app.add_typer(account.app, name="account")
 app.add_typer(contributor.app, name="contributor")
 

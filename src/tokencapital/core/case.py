@@ -81,7 +81,7 @@ class Goal(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     probe_share: float = 0.05
     repeat_share: float = 0.03
-    overlap_share: float = 0.0
+    overlap_share: float = 0.05
 
     def is_live(self, now: datetime) -> bool:
         """Whether the loop may spend on this goal at the time `now`."""
