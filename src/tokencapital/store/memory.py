@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,6 +29,8 @@ DOUBT_SIMILARITY = 0.5
 """Neighbours below this cosine say nothing about a case."""
 
 _FOREVER = np.inf
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 class Recollection(Struct, frozen=True):
@@ -48,14 +53,23 @@ class Neighbours(Struct, frozen=True):
     similarities: Vectors
 
 
-class Memory:
-    """The cases of one capability that people gave an answer to, kept current without rereading.
+def _alone(method: Callable[Concatenate[Memory, _Given], _Result]) -> Callable[Concatenate[Memory, _Given], _Result]:
+    """The method is carried out by one thread at a time: rows are added in many places."""
 
-    Not safe for threads: each engine has its own.
-    """
+    @wraps(method)
+    def alone(self: Memory, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return alone
+
+
+class Memory:
+    """The cases of one capability that people gave an answer to, kept current without rereading. Safe for threads."""
 
     def __init__(self, store: Store, capability: str, encode: Encode) -> None:
         self.sequence = 0
+        self.lock = threading.RLock()
         self._store = store
         self._capability = capability
         self._encode = encode
@@ -74,6 +88,7 @@ class Memory:
     def __len__(self) -> int:
         return len(self._judged)
 
+    @_alone
     def refresh(self) -> int:
         """Every fact committed before the call is in the memory; returns its sequence."""
         latest = latest_sequence(self._store)
@@ -90,15 +105,18 @@ class Memory:
         """The unit vectors of the judged cases at these rows, one row each."""
         return self._vectors[np.asarray(rows, np.intp)]
 
+    @_alone
     def valid_rows(self, now: datetime) -> list[int]:
         """Rows whose judgment may answer and teach at the time `now`, in the order of the memory."""
         return [int(row) for row in np.flatnonzero(self._valid(now))]
 
+    @_alone
     def any_lapsed(self, sequences: Sequence[int], now: datetime) -> bool:
         """Whether one of the judgments with these memory sequences holds no longer at the time `now`."""
         held = np.isin(self._sequences, np.asarray(sequences, np.int64))
         return bool((held & (self._ends <= now.timestamp())).any())
 
+    @_alone
     def labels(self, now: datetime) -> tuple[str, ...]:
         """Every label in a judgment that holds at the time `now`, sorted."""
         said = self._label_of[self._valid(now)]
@@ -111,6 +129,7 @@ class Memory:
         for row in np.flatnonzero(stands & (self._given >= moment.timestamp()))[::-1]:
             yield self._judged[row]
 
+    @_alone
     def recall(self, case: Case, now: datetime, upto: int) -> Recollection | None:
         """What people held of exactly this input at the time `now`, judged up to the sequence `upto`.
 
@@ -123,10 +142,12 @@ class Memory:
         agreed = all(judgment.answer == held[0].answer for judgment in held)
         return Recollection(held[0].answer if agreed else None, tuple(judgment.id for judgment in held))
 
+    @_alone
     def nearest(self, vectors: Vectors, k: int, *, upto: int, now: datetime) -> Neighbours:
         """The k nearest judged cases that hold at `now` and were judged up to the sequence `upto`."""
         return self._search(vectors, k, self._valid(now) & (self._sequences <= upto))
 
+    @_alone
     def doubtful(self, vectors: Vectors, now: datetime) -> NDArray[np.bool_]:
         """Cases (m,) near which at least a third of the judgments have lapsed or were withdrawn.
 
