@@ -121,6 +121,18 @@ def unsettled(store: Store, capability: str, most: int) -> list[ConflictEvent]:
         return [_event_of(row) for row in connection.execute(query)]
 
 
+def newest_settled(store: Store, capability: str, most: int) -> list[ConflictEvent]:
+    """How conflicts were settled, the newest first."""
+    query = (
+        _events()
+        .where(conflict_event.c.capability == capability, conflict_event.c.kind == ConflictKind.SETTLED.value)
+        .order_by(conflict_event.c.position.desc())
+        .limit(most)
+    )
+    with store.read() as connection:
+        return [_event_of(row) for row in connection.execute(query)]
+
+
 def holding(store: Store, judgments: Iterable[str], now: datetime) -> dict[str, Judgment]:
     """Those of the judgments that hold at the time `now` and whose words were not erased, by id."""
     found = {}

@@ -60,7 +60,8 @@ class Reading(Struct, frozen=True, kw_only=True):
 
 
 def read_typed(form: Form) -> Typed:
-    """What was typed, whatever the verdict."""
+    """What was typed, whatever the verdict; lines end as everywhere, not as browsers send them."""
+    form = {name: _plain(text) for name, text in form.items()}
     return Typed(
         answer=form.get("answer", ""),
         reason=form.get("reason", ""),

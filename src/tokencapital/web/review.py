@@ -11,16 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from tokencapital.app.desk import Desk, Task
+from tokencapital.app.desk import Desk, Progress, Task
 from tokencapital.app.grounds import grounds_of, source_of
+from tokencapital.app.impact import Impact, impact_since, monday
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.suggesting import LabelUse, Suggestion, suggest_labels
+from tokencapital.app.telling import NoticeGap
 from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.errors import ContractViolation, InputError, StoreConflict
 from tokencapital.core.judgment import Judgment, Verdict
 from tokencapital.core.people import Role
 from tokencapital.store.cases import read_trajectory
+from tokencapital.store.contributors import read_contributor
 from tokencapital.store.judgments import find_judgments
+from tokencapital.store.notices import notices
 from tokencapital.web.judging import (
     VERDICT_WORDS,
     Reading,
@@ -69,7 +73,7 @@ class ReviewPages:
         task = self._desk.next(request.path_params["capability"], expert)
         said = self._own(request.query_params.get("said", ""), expert)
         undone = self._own(request.query_params.get("undone", ""), expert)
-        view = _View(expert=expert, task=task, said=_told(said, undone))
+        view = _View(expert=expert, task=task, said=_told(said, undone), judged=said is not None)
         if task is not None and undone is not None and undone.case == task.waiting.case:
             return self._render(request, replace(view, reading=typed_again(task, undone)))
         return self._render(request, view)
@@ -147,7 +151,8 @@ class ReviewPages:
             "progress": progress,
             "said": view.said,
             "task": view.task,
-            "impact": None,
+            "impact": self._impact(view, progress),
+            "notice_gaps": self._gaps(place, view.expert),
         }
         if view.task is None:
             facts["elsewhere"] = self._elsewhere(place, view.expert)
@@ -189,6 +194,21 @@ class ReviewPages:
         proposed = waiting.proposed if isinstance(waiting.proposed, str) else None
         return suggest_labels(place, use, self._labels(task), None if task.blind else case, proposed)
 
+    def _impact(self, view: _View, progress: Progress | None) -> Impact | None:
+        """What the expert's judgments did this week, where nothing waits and after every tenth of a day."""
+        tenth = view.judged and progress is not None and progress.today % _EVERY == 0
+        if view.expert is None or not (view.task is None or tenth):
+            return None
+        return impact_since(self._platform, view.expert, monday(self._platform.clock.now()))
+
+    def _gaps(self, place: Workplace, expert: str | None) -> list[NoticeGap]:
+        """What is wanting before the expert's judgments may teach."""
+        if expert is None:
+            return []
+        group, now = read_contributor(place.store, expert).group, place.now()
+        told = any(one.given_on <= now for one in notices(place.store, group))
+        return [] if told else [NoticeGap(place.name, group, None)]
+
     def _elsewhere(self, here: Workplace, expert: str | None) -> list[tuple[str, int]]:
         """The other capabilities in which cases wait for the expert, with how many."""
         if expert is None:
@@ -199,12 +219,14 @@ class ReviewPages:
 
 
 class _View(Struct, frozen=True, kw_only=True):
-    """What a page shows: who judges, the case, what was typed of it, and what was just `said` or taken back."""
+    """What a page shows: who judges, the case, what was typed of it, and what was just `said` or taken back;
+    `judged` where it follows on a judgment."""
 
     expert: str | None
     task: Task | None = None
     reading: Reading | None = None
     said: str = ""
+    judged: bool = False
 
 
 def _begin(task: Task) -> str:

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from tokencapital.app.platform import Platform
 from tokencapital.serve.gateway import refuse
 from tokencapital.web.access import AccessPages
+from tokencapital.web.conflicts import ConflictPages
 from tokencapital.web.me import OwnPages
 from tokencapital.web.overview import OverviewPages
 from tokencapital.web.overview_run import RunPages
@@ -22,7 +23,9 @@ from tokencapital.web.people import PeoplePages
 from tokencapital.web.review import ReviewPages
 
 _KINDS = {"css": "text/css", "js": "text/javascript"}
-_FILES = frozenset({"style.css", "review.css", "charts.js", "keys.js", "review.js", "picker.js", "diff.js"})
+_FILES = frozenset(
+    {"style.css", "review.css", "charts.js", "keys.js", "review.js", "picker.js", "diff.js", "conflicts.js"}
+)
 _MACHINES = ("/v1/", "/static/", "/healthz")
 _CHARTING = "vega.js"
 _KEPT = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
@@ -42,6 +45,7 @@ class Site:
             *OverviewPages(self._platform, self._pages).routes(),
             *RunPages(self._platform, self._pages).routes(),
             *ReviewPages(self._platform, self._pages).routes(),
+            *ConflictPages(self._platform, self._pages).routes(),
             *PeoplePages(self._platform, self._pages).routes(),
             *OwnPages(self._platform, self._pages).routes(),
             Route("/static/{name}", _static, methods=["GET"]),
