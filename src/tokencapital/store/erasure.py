@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Select, or_, select
 
 from tokencapital.store.copies import copied_answers, strings_of
 from tokencapital.store.database import Store, chunks, next_numbers
-from tokencapital.store.judgments import WORDS, hold_memory, withdraw_erased
+from tokencapital.store.judgments import ERASED, WORDS, Change, hold_memory, withdraw_all
 from tokencapital.store.lessons import COUNTER, lessons_resting_on
 from tokencapital.store.payloads import decoded
 from tokencapital.store.queue import bring_up_to_date
@@ -103,7 +104,7 @@ def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, 
     hold_memory(connection)
     copies = _copies(connection, scope)
     standing = _standing(connection, scope)
-    withdraw_erased(store, standing, by=by, at=at)
+    withdraw_all(store, standing, Change(by, at, ERASED))
     wiped = Wiped(
         cases=_erase(connection, _digests(connection, _of_cases(scope)), at),
         answers=_erase(connection, _digests(connection, _of_runs(scope)), at),
@@ -184,6 +185,8 @@ def _reasons(connection: Connection, scope: Scope) -> list[str]:
     queries = [
         select(memory_event.c.reason).where(memory_event.c.judgment_id.in_(some), taken_back) for some in _some(scope)
     ]
+    if scope.cases:
+        found += _conflicts_of(connection, frozenset(scope.cases))
     if scope.contributor is not None:
         queries.append(select(memory_event.c.reason).where(memory_event.c.by == scope.contributor, taken_back))
         found += _digests(
@@ -196,6 +199,13 @@ def _reasons(connection: Connection, scope: Scope) -> list[str]:
             ],
         )
     return [*found, *(reason.removeprefix(WORDS) for reason in _digests(connection, queries))]
+
+
+def _conflicts_of(connection: Connection, cases: frozenset[str]) -> list[str]:
+    """The payloads of what was said when conflicts on these cases were settled."""
+    query = select(conflict_event.c.body, conflict_event.c.reason_payload)
+    rows = connection.execute(query.where(conflict_event.c.reason_payload.is_not(None)))
+    return [row.reason_payload for row in rows if msgspec.json.decode(row.body)["case"] in cases]
 
 
 def _erase_lessons(connection: Connection, scope: Scope, at: datetime) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from tokencapital.store.rows import ends, judged_of, judgment_of, judgments_with
 from tokencapital.store.schema import judgment, memory_event, work_case
 
 _NEVER = 2**62
-ERASED = "erased"
+ERASED, TAKEN_BACK_BEFORE = "erased", "taken back at its origin"
 WORDS = "payload "
 """Before the digest of a reason that somebody wrote."""
 _SOME: BindParameter[str] = bindparam("some", expanding=True)
@@ -110,10 +110,10 @@ def withdraw(store: Store, judgment_id: str, *, by: str, at: datetime, reason: s
         _change(store, [judgment_id], MemoryEventKind.WITHDRAWN, None, Change(by, at, kept))
 
 
-def withdraw_erased(store: Store, judgment_ids: Sequence[str], *, by: str, at: datetime) -> None:
-    """The judgments neither answer nor teach any more, because their words are being erased."""
+def withdraw_all(store: Store, judgment_ids: Sequence[str], change: Change) -> None:
+    """The judgments neither answer nor teach any more. The reason is one of a few fixed words."""
     if judgment_ids:
-        _change(store, judgment_ids, MemoryEventKind.WITHDRAWN, None, Change(by, at, ERASED))
+        _change(store, judgment_ids, MemoryEventKind.WITHDRAWN, None, change)
 
 
 def expire(store: Store, judgment_ids: Iterable[str], valid_until: datetime, *, by: str, at: datetime) -> None:
