@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.platform import Platform
 from tokencapital.app.reports import CapabilityReport, Reports
+from tokencapital.app.settling import count_conflicts
 from tokencapital.app.telling import NoticeGap, notice_gaps
 from tokencapital.core.lesson import LessonState
 from tokencapital.core.policy import Release
@@ -66,13 +67,14 @@ def glance_at(platform: Platform, reports: Reports) -> list[Glance]:
     return [_glance(platform, reports, one.name) for one in platform.capabilities()]
 
 
-def waits_of(place: Workplace) -> Waits:
+def waits_of(platform: Platform, name: str) -> Waits:
     """What waits for people in one capability."""
+    place = platform.workplace(name)
     now = place.now()
     proposed = [one for one in lessons(place.store, place.name) if one.state_at(now) is LessonState.PROPOSED]
     return Waits(
         cases=count_open(place.store, place.name),
-        conflicts=0,
+        conflicts=count_conflicts(platform, name),
         lessons=len(proposed),
         marks=len(open_marks(place.store, place.name)),
     )
@@ -96,7 +98,7 @@ def _glance(platform: Platform, reports: Reports, name: str) -> Glance:
     return Glance(
         report=reports.on(name),
         owner=place.goal.owner if place.goal else None,
-        waits=waits_of(place),
+        waits=waits_of(platform, name),
         sealed=place.sealed.gathered(),
         live=live_release(place.store, name),
         gaps=notice_gaps(platform, name),

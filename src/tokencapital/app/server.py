@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -18,6 +19,7 @@ from tokencapital.app.guard import keep
 from tokencapital.app.judging import judge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.telling import why_untaught
+from tokencapital.app.timing import ServerTiming
 from tokencapital.core.case import Capability, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
@@ -113,6 +115,7 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
         exception_handlers=dict.fromkeys(
             (TokenCapitalError, HTTPException, Exception), site.refuse if site else refuse
         ),
+        middleware=[Middleware(ServerTiming)],
     )
 
 

@@ -64,7 +64,7 @@ class OverviewPages:
             "goal": place.goal,
             "live_goal": place.goal is not None and place.goal.is_live(place.now()),
             "contract": place.capability.contract,
-            "waits": waits_of(place),
+            "waits": waits_of(self._platform, place.name),
             "gaps": notice_gaps(self._platform, place.name),
             "stages": bar({stage.value: count for stage, count in report.stages.items()}),
             "all_stages": list(Stage),

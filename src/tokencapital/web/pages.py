@@ -88,13 +88,14 @@ class Pages:
         """The page, with the cookies that the visitor needs for its forms."""
         visitor = self.visitor(request)
         page = self._templates.get_template(template)
+        of = request.path_params.get("capability") or facts.get("of_capability")
         body = page.render(
             **facts,
             visitor=visitor,
             token=self._access.form_token(visitor),
             path=request.url.path,
             links=house_links(visitor.roles, self._mounted),
-            tabs=capability_links(request.path_params.get("capability"), visitor.roles, self._mounted),
+            tabs=capability_links(of, visitor.roles, self._mounted),
         )
         response = HTMLResponse(body, status, headers=_HEADERS)
         if session_cookie(request) not in request.cookies:
