@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Case, Json, Message
@@ -51,6 +51,16 @@ def record_exchanges(store: Store, exchanges: Sequence[Exchange]) -> list[Assign
         store.add_new(connection, work_case, cases)
         store.add_new(connection, trajectory, trajectories)
         store.add_new(connection, answer_basis, _basis_rows(exchanges))
+    return assignments
+
+
+def record_cases(store: Store, connection: Connection, cases: Sequence[Case]) -> list[Assignment]:
+    """The cases are stored, without anything having been done on them here; returns where each stands."""
+    payloads = Payloads(store.key)
+    assignments = freeze(store, connection, cases)
+    rows = [_case_row(case, place, payloads) for case, place in zip(cases, assignments, strict=True)]
+    payloads.write(store, connection)
+    store.add_new(connection, work_case, rows)
     return assignments
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 from tokencapital.core.case import Case
 from tokencapital.core.split import Split, assign_split, input_key
 from tokencapital.store.database import Store, chunks
-from tokencapital.store.schema import group_manifest, input_group, work_case
+from tokencapital.store.schema import group_manifest, input_group, meta, work_case
 
 _SOME: BindParameter[str] = bindparam("some", expanding=True)
 _SPLITS = (
@@ -52,8 +53,9 @@ def assign(store: Store, cases: Sequence[Case]) -> list[Assignment]:
         for case, key in zip(cases, keys, strict=True):
             groups.append(earlier.setdefault(key, case.group) if is_stand_alone(case) else case.group)
         splits = splits_of(connection, groups)
+        fresh = _fresh_splits(store, connection, set(groups) - set(splits))
     return [
-        Assignment(case.id, group, splits.get(group) or assign_split(group, store.key), key)
+        Assignment(case.id, group, splits.get(group) or fresh[group][0], key)
         for case, group, key in zip(cases, groups, keys, strict=True)
     ]
 
@@ -120,6 +122,33 @@ def mark_departure(store: Store, connection: Connection, groups: Iterable[str], 
         store.add_new(connection, group_manifest, rows)
 
 
+def hidden_name(group: str) -> str:
+    """What a group is called in a bundle in which its name must not stand."""
+    return f"sha256:{hashlib.sha256(group.encode()).hexdigest()}"
+
+
+def sealed_groups(connection: Connection, capability: str) -> list[str]:
+    """The names of the groups that have cases of the capability and are sealed."""
+    query = select(work_case.c.entity_group).where(work_case.c.capability == capability).distinct()
+    splits = splits_of(connection, connection.execute(query).scalars())
+    return sorted(group for group, split in splits.items() if split is Split.SEALED)
+
+
+def seal_hidden(store: Store, connection: Connection, names: Iterable[str], *, by: str, at: datetime) -> None:
+    """Groups of these hidden names are sealed from their first case on."""
+    rows = [_first_event(name, Split.SEALED, at, (by, _AT_ORIGIN[1])) for name in sorted(set(names))]
+    store.add_new(connection, group_manifest, rows)
+    store.add_new(connection, meta, [{"name": "bundles", "value": "1"}])
+
+
+def seal_unseen(store: Store, connection: Connection, groups: Iterable[str], *, by: str, at: datetime) -> set[str]:
+    """Those of the groups that are sealed now: such as nobody had seen before, and such as were sealed already."""
+    wanted = sorted(set(groups))
+    rows = [_first_event(group, Split.SEALED, at, (by, _AT_ORIGIN[1])) for group in wanted]
+    store.add_new(connection, group_manifest, rows)
+    return {group for group, split in splits_of(connection, wanted).items() if split is Split.SEALED}
+
+
 def _stand_alone(cases: Sequence[Case], keys: Sequence[str]) -> dict[str, str]:
     """The group of the first case of each stand-alone input among these cases."""
     first: dict[str, str] = {}
@@ -139,11 +168,23 @@ def _claim_inputs(store: Store, connection: Connection, wanted: dict[str, str]) 
 
 def _claim_groups(store: Store, connection: Connection, groups: Mapping[str, datetime]) -> dict[str, Split]:
     """The split of each group, frozen now where it was not before."""
-    by_hash = {group: assign_split(group, store.key) for group in sorted(groups)}
-    rows = [_first_event(group, split, groups[group]) for group, split in by_hash.items()]
+    fresh = _fresh_splits(store, connection, groups)
+    rows = [_first_event(group, split, groups[group], why) for group, (split, why) in fresh.items()]
     if store.add_new(connection, group_manifest, rows) == len(rows):
-        return by_hash
+        return {group: split for group, (split, _) in fresh.items()}
     return splits_of(connection, groups)
+
+
+def _fresh_splits(
+    store: Store, connection: Connection, groups: Iterable[str]
+) -> dict[str, tuple[Split, tuple[str, str]]]:
+    """Where the store's key puts each group, and why; those that are sealed at the origin of a bundle are sealed."""
+    fresh = {group: (assign_split(group, store.key), _BY_HASH) for group in sorted(groups)}
+    if fresh and store.probe(_HAS_BUNDLES):
+        hidden = {hidden_name(group): group for group in fresh}
+        for name in splits_of(connection, hidden):
+            fresh[hidden[name]] = (Split.SEALED, _AT_ORIGIN)
+    return fresh
 
 
 def _earlier_groups(connection: Connection, keys: Mapping[str, str]) -> dict[str, str]:
@@ -154,13 +195,17 @@ def _earlier_groups(connection: Connection, keys: Mapping[str, str]) -> dict[str
     return found
 
 
-def _first_event(group: str, split: Split, at: datetime) -> dict[str, object]:
+def _first_event(group: str, split: Split, at: datetime, why: tuple[str, str]) -> dict[str, object]:
     return {
         "entity_group": group,
         "ordinal": 0,
         "split": split.value,
         "at": at,
-        "by": "hash",
-        "reason": "first seen",
+        "by": why[0],
+        "reason": why[1],
         "looks": 0,
     }
+
+
+_BY_HASH, _AT_ORIGIN = ("hash", "first seen"), ("bundle", "sealed at its origin")
+_HAS_BUNDLES = "SELECT value FROM meta WHERE name = 'bundles'"
