@@ -14,6 +14,7 @@ from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import DrawKind, Judgment, Verdict
 from tokencapital.core.people import Contributor, Notice, NoticeKind, Role
 from tokencapital.core.quantity import UNKNOWN_ENERGY
+from tokencapital.core.split import Split, assign_split
 from tokencapital.store.accounts import (
     Account,
     accounts,
@@ -27,11 +28,11 @@ from tokencapital.store.accounts import (
 from tokencapital.store.cases import record_exchanges
 from tokencapital.store.contributors import add_contributor
 from tokencapital.store.database import Store
-from tokencapital.store.judgments import append_judgments, record_notice, withdraw
+from tokencapital.store.judgments import append_judgments, expire, memory_events, record_notice, withdraw
 from tokencapital.store.names import erase_name, name_contributor, name_of, names
 from tokencapital.store.own import is_own, own_judgments, own_tallies
 from tokencapital.store.people import all_experts, declared_over_time, judged_after, untaught
-from tokencapital.store.schema import web_session
+from tokencapital.store.schema import memory_event, web_session
 from tokencapital.store.sessions import end_session, forget_sessions, read_session, see_session, start_session
 
 AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -210,20 +211,37 @@ def test_judgments_from_before_the_notice_are_counted_as_teaching_nothing(store:
 
     assert waiting() == [("reply", "ada", "desk", 1), ("triage", "ada", "desk", 2)]
     assert waiting("triage") == [("triage", "ada", "desk", 2)]
-    given = Notice(
-        id="ntc_1",
-        group="desk",
-        kind=NoticeKind.NOTICE,
-        text="t",
-        terms="t",
-        given_on=AT + HOUR,
-        at=AT + HOUR,
-        by="maria",
-    )
-    record_notice(store, given)
+    record_notice(store, noticed("desk", AT + HOUR))
     assert waiting() == [("triage", "ada", "desk", 1)]
     withdraw(store, "jdg-0", by="ada", at=AT + HOUR)
     assert waiting() == []
+
+
+def noticed(group: str, given_on: datetime) -> Notice:
+    return Notice(
+        id=f"ntc_{group}", group=group, kind=NoticeKind.NOTICE, text="t", terms="t", given_on=given_on, at=AT, by="m"
+    )
+
+
+def test_what_had_taught_before_notices_were_asked_for_is_not_counted(store: Store) -> None:
+    add_contributor(store, Contributor(pseudonym="ada", group="desk"), by="maria", at=AT)
+    judge(store, 1, "ada")
+    assert [one.count for one in untaught(store)] == [1]
+    with store.begin() as connection:
+        row = dict(connection.execute(select(memory_event)).mappings().one())
+        connection.execute(memory_event.insert(), row | {"sequence": 100, "learnable": True})
+    assert untaught(store) == []
+
+
+def test_a_notice_lets_a_judgment_teach_whose_end_was_decided_before(store: Store) -> None:
+    add_contributor(store, Contributor(pseudonym="ada", group="desk"), by="maria", at=AT)
+    number = next(n for n in range(50) if assign_split(f"g{n}", store.key) is Split.TRAIN)
+    said = judge(store, number, "ada")
+    expire(store, [said], AT + HOUR, by="maria", at=AT)
+    assert [one.kind.value for one in memory_events(store, "triage", 0)] == ["expired"]
+    assert record_notice(store, noticed("desk", AT)) == 1
+    heard = memory_events(store, "triage", 0)[-1]
+    assert (heard.kind.value, heard.judgment_id, heard.valid_until) == ("judged", said, AT + HOUR)
 
 
 def test_ones_own_judgments_are_those_that_stand(store: Store) -> None:

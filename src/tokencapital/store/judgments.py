@@ -186,7 +186,11 @@ def hold_memory(connection: Connection) -> None:
 
 def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool], change: Change) -> int:
     """How many standing judgments memory hears of now: those of `train` that may teach and never did."""
-    told = exists().where(memory_event.c.judgment_id == judgment.c.id, memory_event.c.learnable)
+    told = exists().where(
+        memory_event.c.judgment_id == judgment.c.id,
+        memory_event.c.kind == MemoryEventKind.JUDGED.value,
+        memory_event.c.learnable,
+    )
     query = (
         select(judgment, work_case.c.entity_group, ends().label("ends_at"))
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)

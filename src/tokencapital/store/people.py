@@ -7,14 +7,14 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
 
 from tokencapital.core.people import Contributor
 from tokencapital.store.contributors import groups_of
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.notices import first_notices
 from tokencapital.store.rows import stands
-from tokencapital.store.schema import contributor_event, judgment
+from tokencapital.store.schema import contributor_event, judgment, memory_event
 
 _BATCH = 10_000
 
@@ -74,7 +74,13 @@ def all_experts(connection: Connection) -> list[str]:
 
 
 def untaught(store: Store, capability: str | None = None) -> list[Untaught]:
-    """Whose judgments of a capability (None: of any) are kept and teach nothing for want of a notice."""
+    """Whose judgments of a capability (None: of any) are kept and teach nothing for want of a notice.
+
+    What memory has heard of all the same, before notices were asked for, is not among them.
+    """
+    heard = exists().where(
+        memory_event.c.judgment_id == judgment.c.id, memory_event.c.kind == "judged", memory_event.c.learnable
+    )
     with store.read() as connection:
         groups = groups_of(connection, all_experts(connection))
         since = first_notices(connection)
@@ -84,7 +90,7 @@ def untaught(store: Store, capability: str | None = None) -> list[Untaught]:
             early = _early({one: since.get(groups[one]) for one in some})
             query = (
                 select(judgment.c.capability, judgment.c.expert, func.count().label("judgments"))
-                .where(early, wanted, stands())
+                .where(early, wanted, stands(), ~heard.correlate(judgment))
                 .group_by(judgment.c.capability, judgment.c.expert)
             )
             found += [
