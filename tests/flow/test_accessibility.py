@@ -16,13 +16,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
-from tokencapital.app.guard import EXPERT_COOKIE
+from tokencapital.app.guard import SESSION_COOKIE
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.store.schema import judgment
 from tokencapital.testing.browser import CHROMIUM, in_chromium
 from tokencapital.testing.houses import open_small_house, play_small_house, served
 from tokencapital.testing.pages import addresses
+from tokencapital.testing.people import log_in
 from tokencapital.web.site import Site
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
@@ -77,7 +78,7 @@ def test_no_page_keeps_anybody_out(house: Platform) -> None:
     paths = addresses(site.routes(), house.store)
     assert {"/", "/capability/triage-message"} <= set(paths)
 
-    who = {"name": EXPERT_COOKIE, "value": judged_last(house)}
+    who = {"name": SESSION_COOKIE, "value": log_in(house, judged_last(house))}
 
     def look(browser: Browser) -> dict[str, list[str]]:
         found = {}

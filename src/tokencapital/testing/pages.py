@@ -51,6 +51,8 @@ def _together(path: str, names: list[str], store: Store) -> list[str]:
     (other,) = [name for name in names if name != "capability"]
     table, column = _TABLES[other]
     query = select(table.c.capability, column).order_by(table.primary_key.columns.values()[0].desc()).limit(1)
+    if table is judgment:
+        query = query.where(judgment.c.blind)  # only those are compared with what the machine said
     with store.read() as connection:
         row = connection.execute(query).first()
     return [] if row is None else [_address(path, {"capability": row[0], other: row[1]})]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from datetime import UTC, datetime
 
-from tokencapital.core.people import EVERYONE, Notice, NoticeKind
+from tokencapital.app.accounts import AccountAsked, make_account
+from tokencapital.app.platform import Platform
+from tokencapital.core.people import ANYBODY, EVERYONE, Notice, NoticeKind
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import record_notice
 
@@ -26,3 +30,11 @@ def tell_everyone(store: Store, group: str = EVERYONE, kind: NoticeKind = Notice
             by="works council",
         ),
     )
+
+
+def log_in(platform: Platform, pseudonym: str) -> str:
+    """The token of a session of this person, who has an account with every role; the house is closed from then on."""
+    password = secrets.token_urlsafe(16)
+    asked = AccountAsked(login="tester", password=password, roles=ANYBODY, by="tester", contributor=pseudonym)
+    make_account(platform, asked)
+    return asyncio.run(platform.access.log_in(asked.login, password))

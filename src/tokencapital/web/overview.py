@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from tokencapital.app.glance import glance_at, loop_of, waits_of
+from tokencapital.app.guard import READERS
 from tokencapital.app.platform import Platform
 from tokencapital.app.reports import Reports
 from tokencapital.app.telling import notice_gaps
@@ -22,8 +23,6 @@ from tokencapital.web.drawing import bar, spark
 from tokencapital.web.pages import Pages
 
 _RUNS, _DECISIONS = 15, 30
-READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
-"""Who may read what customers wrote."""
 
 
 class OverviewPages:

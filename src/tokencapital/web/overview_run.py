@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from tokencapital.app.erasing import Erasure, Ground, erase
 from tokencapital.app.explaining import precedents
+from tokencapital.app.guard import READERS
 from tokencapital.app.lineage import consequences, grounds, take_back
 from tokencapital.app.platform import Platform
 from tokencapital.core.answer import Stage, Trajectory
@@ -18,7 +19,6 @@ from tokencapital.core.errors import InputError
 from tokencapital.core.people import Role
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
 from tokencapital.store.erasure import compact
-from tokencapital.web.overview import READERS
 from tokencapital.web.pages import Pages
 
 _JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
