@@ -16,7 +16,7 @@ from tokencapital.review.queue import draw_active, draw_uniform, uniform_rates
 from tokencapital.serve.ports import Sink
 from tokencapital.store.cases import count_cases, read_cases
 from tokencapital.store.database import Store
-from tokencapital.store.draws import append_draws, drawn_cases, undrawn_train_cases
+from tokencapital.store.draws import append_draws, count_drawn, undrawn_train_cases
 from tokencapital.store.manifest import assign
 
 POOL = 2_000
@@ -51,12 +51,12 @@ def ask_active(place: Workplace) -> list[Draw]:
     goal, now = place.goal, place.now()
     if goal is None or not goal.is_live(now) or limit_reached(place.store, goal) is not None:
         return []
-    drawn = drawn_cases(place.store, place.name)
-    due = round(goal.judged_share * count_cases(place.store, place.name)) - len(drawn)
+    drawn = count_drawn(place.store, place.name)
+    due = round(goal.judged_share * count_cases(place.store, place.name)) - drawn
     cases = list(read_cases(place.store, undrawn_train_cases(place.store, place.name, POOL)).values())
     if due <= 0 or not cases:
         return []
-    picks = teaching_picks(place, cases, place.engine.encode(cases), due, np.random.default_rng(len(drawn)))
+    picks = teaching_picks(place, cases, place.engine.encode(cases), due, np.random.default_rng(drawn))
     draws = draw_active([(cases[i].id, probability) for i, probability in picks], place.name, now)
     append_draws(place.store, draws)
     return draws

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from tokencapital.core.judgment import DrawKind, Judgment, Verdict
 from tokencapital.core.split import keyed_digest
@@ -156,14 +156,11 @@ def _of_same_input(
 ) -> dict[str, tuple[str, list[Row[Any]]]]:
     """By input key the capability and the judgments that hold, oldest first."""
     cases = {one.case for one in said}
-    further = sorted({name for case in cases for name in alike.get(case, ())})
     rows: dict[str, Row[Any]] = {}
-    for some in chunks(cases):
-        own = select(work_case.c.entity_group, work_case.c.input_key).where(work_case.c.id.in_(some))
-        places = list(connection.execute(own))
-        groups, keys = sorted({row.entity_group for row in places}), sorted({row.input_key for row in places})
-        same = work_case.c.entity_group.in_(groups) & work_case.c.input_key.in_(keys)
-        rows.update((row.id, row) for row in connection.execute(_answers(or_(same, judgment.c.id.in_(further)))))
+    for some in chunks(_same_cases(connection, cases)):
+        rows.update((row.id, row) for row in connection.execute(_answers(judgment.c.case_id.in_(some))))
+    for some in chunks(name for case in cases for name in alike.get(case, ())):
+        rows.update((row.id, row) for row in connection.execute(_answers(judgment.c.id.in_(some))))
     found: dict[str, tuple[str, list[Row[Any]]]] = {}
     by_key: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in sorted(rows.values(), key=lambda row: row.sequence):
@@ -171,6 +168,18 @@ def _of_same_input(
             by_key[row.input_key].append(row)
     for key, held in by_key.items():
         found[key] = (held[0].capability, held)
+    return found
+
+
+def _same_cases(connection: Connection, cases: Collection[str]) -> set[str]:
+    """The cases, and those of their entity groups with the same input."""
+    found: set[str] = set()
+    for some in chunks(cases):
+        own = select(work_case.c.entity_group, work_case.c.input_key).where(work_case.c.id.in_(some))
+        places = {(row.entity_group, row.input_key) for row in connection.execute(own)}
+        groups, keys = sorted({group for group, _ in places}), sorted({key for _, key in places})
+        same = select(work_case.c.id).where(work_case.c.entity_group.in_(groups), work_case.c.input_key.in_(keys))
+        found.update(connection.execute(same).scalars())
     return found
 
 

@@ -54,16 +54,14 @@ def leases_held(store: Store, now: datetime) -> dict[str, Lease]:
 
 def lease_in_hand(store: Store, capability: str, holder: str, now: datetime) -> Lease | None:
     """The lease that the holder has on an open draw of the capability; None: their hands are empty."""
-    query = (
-        select(lease)
-        .join_from(lease, open_draw, lease.c.draw == open_draw.c.draw)
-        .where(lease.c.holder == holder, lease.c.until > now, open_draw.c.capability == capability)
-        .order_by(lease.c.since.desc(), lease.c.draw)
-        .limit(1)
+    held = (
+        select(lease).where(lease.c.holder == holder, lease.c.until > now).order_by(lease.c.since.desc(), lease.c.draw)
     )
     with store.read() as connection:
-        row = connection.execute(query).first()
-    return _lease_of(row) if row else None
+        mine = {row.draw: row for row in connection.execute(held)}
+        there = select(open_draw.c.draw).where(open_draw.c.draw.in_(mine), open_draw.c.capability == capability)
+        waiting = set(connection.execute(there).scalars()) if mine else set()
+    return next((_lease_of(row) for draw, row in mine.items() if draw in waiting), None)
 
 
 def find_lease(connection: Connection, draw: str, now: datetime) -> Lease | None:
