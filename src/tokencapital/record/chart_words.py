@@ -9,6 +9,7 @@ from tokencapital.core.flowchart import Flowchart
 from tokencapital.core.knowledge import Piece
 
 _SEPARATORS = re.compile(r"[_\W]+")
+_OPEN = "Next: as is answered."
 _OVERVIEW, _CONDITION, _ANY_TIME = "All steps in order", "When", "At any time"
 
 
@@ -26,7 +27,7 @@ def chart_pieces(chart: Flowchart) -> Iterator[Piece]:
     for condition in chart.conditions:
         yield Piece((f"{_CONDITION} {words(condition)}",), _condition(chart, condition))
     for reply in chart.unplaced:
-        yield Piece((_ANY_TIME, words(reply)), f"The agent may say at any time ({reply}): “{chart.replies[reply]}”")
+        yield Piece((_ANY_TIME, words(reply)), _said(chart, reply))
 
 
 def words(step: str) -> str:
@@ -36,26 +37,27 @@ def words(step: str) -> str:
 
 def _overview(chart: Flowchart) -> str:
     lines = [f"The steps of {words(chart.task)}:"]
-    lines += [f"{place}. {_said(chart, step)}" for place, step in enumerate(chart.steps, 1)]
+    lines += [f"{place}. {words(step)}" for place, step in enumerate(chart.steps, 1)]
     return "\n".join(lines)
 
 
 def _step(chart: Flowchart, step: str) -> str:
-    lines = [f"The agent does: {_said(chart, step)}."]
+    """What is said and done; its neighbours by name only, so that a search for their words finds them and not this."""
+    lines = [_said(chart, step)]
     before = [one for one in chart.before(step) if one not in chart.conditions]
     when = [one for one in chart.before(step) if one in chart.conditions]
+    after = chart.after(step)
     if before:
-        lines.append(f"It comes after: {'; '.join(words(one) for one in before)}.")
+        lines.append(f"After: {'; '.join(words(one) for one in before)}.")
     if when:
-        lines.append(f"It is done when: {'; '.join(_reply(chart, one) for one in when)}.")
-    after = [_said(chart, one) for one in chart.after(step)]
-    lines.append(f"Next: {'; or '.join(after)}." if after else "What comes next depends on the answer.")
+        lines.append(f"When: {'; '.join(_reply(chart, one) for one in when)}.")
+    lines.append(f"Next: {'; or '.join(words(one) for one in after)}." if after else _OPEN)
     return "\n".join(lines)
 
 
 def _condition(chart: Flowchart, condition: str) -> str:
     after = "; or ".join(_said(chart, one) for one in chart.after(condition))
-    return f"When the answer is: {_reply(chart, condition)}.\nThen the agent goes on with: {after}."
+    return f"When: {_reply(chart, condition)}.\nNext: {after}"
 
 
 def _said(chart: Flowchart, step: str) -> str:

@@ -21,7 +21,9 @@ from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.knowledge import PASSAGE_ID, Document, Media, Passage, PassageHit, Piece
 from tokencapital.core.split import keyed_digest
 from tokencapital.store.audit import Act, Done, append_audit
+from tokencapital.store.bases import mark_resting_on
 from tokencapital.store.database import Store, chunks, next_numbers
+from tokencapital.store.marks import Mark
 from tokencapital.store.payloads import Payloads, decoded
 from tokencapital.store.schema import document_event, document_passage, passage, payload
 
@@ -56,18 +58,20 @@ class NewDocument(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True):
-    """What became of a document that was handed in: `event` None, everything was known already.
+    """What became of a document: `event` None, everything was known already.
 
-    `vanished` are the passages that stood until now and do not in the new version.
+    `marks` stand on the lessons and judgments that rest on passages which stand no longer.
     """
 
     document: Document
     event: DocumentEvent | None
-    vanished: frozenset[str] = frozenset()
+    marks: tuple[Mark, ...] = ()
 
 
 def take_document(store: Store, connection: Connection, new: NewDocument) -> Taken:
     """The document is on record: as a new version where its words are new, amended where only what is said of it is.
+
+    What rests on passages that a new version no longer has is marked.
 
     Raises InputError where it has no words, nobody answers for it, or its dates contradict each other.
     """
@@ -96,8 +100,9 @@ def take_document(store: Store, connection: Connection, new: NewDocument) -> Tak
         if known is not None and not known.retired:
             vanished = passages_in(connection, document, known.version) - listed
     _append(store, connection, taken, event)
+    marks = mark_resting_on(store, connection, vanished, by=new.by, at=new.at)
     append_audit(store, connection, Act(what=Done.DOCUMENT_ADDED, subject=document, at=new.at, by=new.by))
-    return Taken(taken, event, vanished)
+    return Taken(taken, event, tuple(marks))
 
 
 def drop_document(
@@ -120,8 +125,9 @@ def drop_document(
     event = DocumentEvent.ERASED if erase else DocumentEvent.RETIRED
     gone = msgspec.structs.replace(known, at=at, by=by, retired=True)
     _append(store, connection, gone, event)
+    marks = mark_resting_on(store, connection, vanished, by=by, at=at)
     append_audit(store, connection, Act(what=Done.DOCUMENT_RETIRED, subject=document, at=at, by=by))
-    return Taken(gone, event, frozenset(vanished))
+    return Taken(gone, event, tuple(marks))
 
 
 def documents(store: Store) -> list[Document]:

@@ -8,7 +8,7 @@ from the next search on, and swept out once it is a tenth of all rows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -24,14 +24,11 @@ from tokencapital.store.judgments import MemoryEvent, MemoryEventKind, latest_se
 from tokencapital.store.knowledge import searchable
 from tokencapital.store.knowledge_rows import Row, judgment_row, lesson_row, passage_rows, timestamp
 from tokencapital.store.lessons import lessons
-from tokencapital.store.ranking import Floats, MeaningScores, WordScores, best
+from tokencapital.store.ranking import Embed, Meanings, MeaningScores, WordScores, best
 from tokencapital.store.schema import lesson_event, memory_event
-from tokencapital.store.words import counted
+from tokencapital.store.words import counted, words
 
-Embed = Callable[[Sequence[str]], Floats]
-"""Texts to their unit vectors, one row each."""
-
-WORD_PART = 0.5
+WORD_PART = 0.65
 """What words count for, beside the meaning."""
 HEADING_TIMES = 2
 """A word in a heading counts as if it stood so often in the text."""
@@ -71,7 +68,7 @@ class KnowledgeIndex:
 
     def __init__(self, store: Store, embed: Embed) -> None:
         self._store = store
-        self._embed = embed
+        self._vectors = Meanings(embed)
         self._lock = threading.RLock()
         self._counted: int | None = None
         self._document_position = 0
@@ -111,9 +108,9 @@ class KnowledgeIndex:
         with self._lock:
             if not self._ids or not query.text.strip():
                 return []
-            meanings = np.maximum(self._meanings.scores(self._embed([query.text])[0]), 0)
-            words = self._words.scores(counted(query.text))
-            fits = WORD_PART * words + (1 - WORD_PART) * meanings
+            said = words(query.text)
+            fits = WORD_PART * self._words.scores(counted(said))
+            fits += (1 - WORD_PART) * np.maximum(self._meanings.scores(self._vectors.of([said])[0]), 0)
             scores = (fits * _WORTHS[self._kinds]).astype(np.float32, copy=False)
             rows = best(scores, self._holding(query) & (scores >= LEAST_LIKE), query.most)
             return [Found(_KINDS[self._kinds[row]], self._ids[row], float(scores[row])) for row in rows.tolist()]
@@ -127,9 +124,9 @@ class KnowledgeIndex:
 
     def _hear_documents(self, connection: Connection) -> None:
         changed, self._document_position = searchable(connection, self._document_position)
-        for document, versions in changed.items():
+        for document in changed:
             self._remove(HitKind.PASSAGE, document)
-            self._add(passage_rows(connection, versions))
+        self._add(row for versions in changed.values() for row in passage_rows(connection, versions))
 
     def _hear_lessons(self, connection: Connection) -> None:
         capabilities = connection.execute(select(lesson_event.c.capability).distinct()).scalars().all()
@@ -164,10 +161,13 @@ class KnowledgeIndex:
     def _add(self, rows: Iterable[Row]) -> None:
         coming = iter(rows)
         while added := list(islice(coming, _ROWS_AT_ONCE)):
-            self._meanings.add(self._embed([f"{row.heading}\n{row.text}" for row in added]))
-            for row in added:
-                counts = counted(row.text)
-                for number, times in counted(row.heading).items():
+            headings, texts = [words(row.heading) for row in added], [words(row.text) for row in added]
+            self._meanings.add(
+                self._vectors.of([[*above, *below] for above, below in zip(headings, texts, strict=True)])
+            )
+            for row, above, below in zip(added, headings, texts, strict=True):
+                counts = counted(below)
+                for number, times in counted(above).items():
                     counts[number] += HEADING_TIMES * times
                 self._words.add(counts)
                 self._rows_of.setdefault((row.kind, row.owner), []).append(len(self._ids))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
+from importlib.resources import files
 from itertools import pairwise
 from zlib import crc32
 
@@ -26,9 +28,14 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 """Words that say nothing of what is looked for."""
 
 
-def counted(text: str) -> Counter[int]:
-    """The words of a text by number, with how often each occurs; stop words are left out."""
-    return Counter(number for number in map(_number, words(text)) if number is not None)
+def counted(said: Iterable[str]) -> Counter[int]:
+    """Words by number, with how often each occurs; stop words are left out."""
+    return Counter(number for number in map(_number, said) if number is not None)
+
+
+def others(number: int) -> tuple[int, ...]:
+    """The numbers of the words that people use for the same thing as this one."""
+    return _synonyms().get(number, ())
 
 
 def words(text: str) -> list[str]:
@@ -71,6 +78,18 @@ def _singular(word: str) -> str:
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+@lru_cache(maxsize=1)
+def _synonyms() -> dict[int, tuple[int, ...]]:
+    """The words of `synonyms.txt` by number: for each the others of its groups."""
+    found: dict[int, dict[int, None]] = {}
+    text = files("tokencapital.store").joinpath("synonyms.txt").read_text("utf-8")
+    for line in text.splitlines():
+        group = list(counted(words(line))) if not line.startswith("#") else []
+        for number in group:
+            found.setdefault(number, {}).update(dict.fromkeys(other for other in group if other != number))
+    return {number: tuple(same) for number, same in found.items()}
 
 
 @lru_cache(maxsize=65_536)
