@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tokencapital.app.platform import Platform
-from tokencapital.app.retracting import retract
 from tokencapital.app.server import build_app
 from tokencapital.core.case import Value
 from tokencapital.core.clock import SystemClock
-from tokencapital.core.split import Split
+from tokencapital.core.judgment import Draw, DrawKind
+from tokencapital.core.split import Split, assign_split
 from tokencapital.simulate.service_desk import TICKET, TRIAGE
-from tokencapital.store.cases import read_case, trajectories_of_case
+from tokencapital.store.cases import read_case, recent_trajectories, trajectories_of_case
+from tokencapital.store.draws import append_draws
 from tokencapital.store.experts import newest_judgment
 from tokencapital.store.judgments import find_judgments
 from tokencapital.store.manifest import split_of_cases
@@ -47,6 +47,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallHouse, Path]:
         for capability in (TRIAGE, TICKET):
             for case in played.unserved(capability)[: SENT[capability]]:
                 ask(client, address, capability, case.messages[-1].content, case.group)
+        callers = (f"caller {number}" for number in range(100))
+        taught = next(one for one in callers if assign_split(one, house.store.key) is Split.TRAIN)
+        ask(client, address, TRIAGE, DOUBTED[0], taught)
         for number in range(SENT[REPLY]):
             ask(client, address, REPLY, f"Where is my order number {number}?", f"buyer {number}")
     return played, store
@@ -172,6 +175,7 @@ class Hour:
         self.truth: Mapping[tuple[str, str], Value] = {
             (one.capability, one.messages[-1].content): played.desk.truth(one, now) for one in played.desk.cases
         }
+        self.truth = {**self.truth, (TRIAGE, DOUBTED[0]): DOUBTED[1]}
         self.label_keys: list[int] = []
         self.ways: set[str] = set()
 
@@ -256,26 +260,32 @@ def test_an_experts_hour(small: tuple[SmallHouse, Path], house: Platform, desk: 
         ines = Expert(chromium, desk[0], house, "ines")
         hour = Hour(ines, small[0])
         ines.enter(TRIAGE)
-        for number in range(44):
+        for number in range(40):
             hour.judge_label(reason="since the form says so" if number == 3 else "")
             if number == 9:
                 expect(ines.page.locator(".impact")).to_contain_text("since Monday")
         assert hour.ways == {"right", "digit", "search"}
         undo(ines, hour)
-        hand_on(chromium, ines, hour)
+        handed_on = hand_on(ines)
+        while ines.page.locator("#judgment").count():
+            hour.judge_label()
+        take_over(chromium, ines, handed_on)
+        disagree(chromium, ines)
         ines.enter(TICKET)
         for _ in range(10):
             hour.judge_fields()
         ines.enter(REPLY)
         for _ in range(5):
             hour.judge_text()
-        take_back(ines, hour)
+        take_back(ines)
         ines.close()
         return sorted(hour.label_keys)
 
     keys = in_chromium(hour_of_work)
     medians = ", ".join(f"{page} {taken:.1f}" for page, taken in desk[1].medians_ms().items())
-    print(f"\nkeys per label judgment: median {keys[len(keys) // 2]}, mean {sum(keys) / len(keys):.1f}, most {keys[-1]}")
+    print(
+        f"\nkeys per label judgment: median {keys[len(keys) // 2]}, mean {sum(keys) / len(keys):.1f}, most {keys[-1]}"
+    )
     print(f"median server ms: {medians}")
     assert keys[len(keys) // 2] <= 2
 
@@ -299,27 +309,76 @@ def undo(ines: Expert, hour: Hour) -> None:
     hour.judge_label()
 
 
-def hand_on(chromium: Browser, ines: Expert, hour: Hour) -> None:
-    """A second opinion and a case of another field come before a colleague, and not before the same person again."""
+def hand_on(ines: Expert) -> list[str]:
+    """A case that needs a second opinion and one of another field come before the same person no more."""
     texts = []
     for key in ("s", "n"):
         texts.append(ines.case())
         ines.say(key)
         assert ines.case() not in texts
+    return texts
+
+
+def take_over(chromium: Browser, ines: Expert, texts: list[str]) -> None:
+    """What one person handed on comes before a colleague."""
     otto = Expert(chromium, ines.address, ines.house, "otto")
     otto.enter(TRIAGE)
-    seen = set()
-    while not seen.issuperset(texts):
-        seen.add(otto.case())
+    waiting = set(texts)
+    while waiting:
+        waiting.discard(otto.case())
         otto.say("t")
     otto.close()
 
 
-def take_back(ines: Expert, hour: Hour) -> None:
-    """What was judged is withdrawn: the next request no longer knows it."""
-    judged = ines.newest(TICKET)
+def disagree(chromium: Browser, ines: Expert) -> None:
+    """Two people differ: the machine answers nothing there until the owner has settled it."""
+    text, ours, theirs = DOUBTED
+    store = ines.house.store
+    assert ines.next_answer(TRIAGE, text) == (ours, "recall")
+    (second,) = recent_trajectories(store, TRIAGE, 1)
+    now = SystemClock().now()
+    again = Draw(id="drw_again", case=second.case, capability=TRIAGE, kind=DrawKind.UNIFORM, probability=1.0, at=now)
+    append_draws(store, [again])
+    otto = Expert(chromium, ines.address, ines.house, "otto")
+    otto.enter(TRIAGE)
+    while otto.case() != text:
+        otto.say("t")
+    otto.press("w")
+    otto.type("people are locked in")
+    otto.press("Enter", "c")
+    otto.type(theirs)
+    otto.say("Enter")
+    assert otto.next_answer(TRIAGE, text)[1] == "person"
+    otto.close()
+    mira = Expert(chromium, ines.address, ines.house, OWNER)
+    mira.enter(TRIAGE)
+    mira.go(f"/conflicts/{TRIAGE}")
+    sides = mira.page.locator(".side .answer").all_inner_texts()
+    assert set(sides) == {ours, theirs}
+    assert "people are locked in" in mira.page.locator(".sides").inner_text()
+    mira.press("Enter")
+    assert "Choose a side first" in mira.page.locator("#status").inner_text()
+    mira.press(str(sides.index(ours) + 1), "w")
+    mira.type("lifts belong to the building")
+    mira.say("Enter", "Enter")
+    assert "Settled." in mira.said()
+    assert "lifts belong to the building" in mira.page.locator("main").inner_text()
+    assert mira.next_answer(TRIAGE, text) == (ours, "recall")
+    mira.close()
+
+
+def take_back(ines: Expert) -> None:
+    """What was judged is withdrawn on one's own page: the next request no longer knows it."""
+    judged = ines.newest(TRIAGE)
     case = read_case(ines.house.store, find_judgments(ines.house.store, [judged])[judged].case)
     assert case is not None
     text = case.messages[-1].content
-    retract(ines.house, [judged], "ines", "it was about another floor")
-    assert ines.next_answer(TICKET, text)[1] != "recall"
+    before = ines.next_answer(TRIAGE, text)[1]
+    ines.page.goto(f"{ines.address}/me")
+    button = ines.page.locator(f"[aria-label='Take back the judgment {judged}']")
+    while not button.evaluate("element => element === document.activeElement"):
+        ines.press("Tab")
+    with ines.page.expect_navigation():
+        ines.press("Enter")
+    assert before == "recall"
+    assert ines.next_answer(TRIAGE, text)[1] != "recall"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from tokencapital.core.case import ContractKind, Json
 from tokencapital.core.errors import AccessRefused, InputError, StoreConflict
 from tokencapital.core.people import Role
 from tokencapital.store.conflicts import newest_settled
-from tokencapital.web.pages import Pages, Visitor
+from tokencapital.web.pages import Form, Pages, Visitor
 
 _OTHER = "other"
 _SETTLED_SHOWN = 20
@@ -73,7 +72,7 @@ class ConflictPages:
         at: str,
         *,
         fault: str = "",
-        typed: Any = None,
+        typed: Form | None = None,
         status: int = 200,
     ) -> Response:
         capability = _of(request)
@@ -93,7 +92,7 @@ class ConflictPages:
             "may_settle": may_settle(self._platform, capability, visitor.expert, visitor.roles),
             "labels": labels,
             "fault": fault,
-            "typed": typed or {},
+            "typed": {"side": "", "answer": "", "reason": "", **(typed or {})},
         }
         return self._pages.render(request, "conflicts.html", facts, status)
 
