@@ -7,6 +7,7 @@ import typer
 from tokencapital.cli import (
     account,
     books,
+    capability,
     conflict,
     contributor,
     demo,
@@ -47,6 +48,7 @@ app.command()(doctor.doctor)
 app.command()(erase.erase)
 app.command()(verify.verify)
 app.add_typer(notice.app, name="notice")
+app.add_typer(capability.app, name="capability")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(account.app, name="account")
 app.add_typer(contributor.app, name="contributor")

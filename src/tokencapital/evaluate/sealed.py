@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from tokencapital.core.judgment import Judgment
+from tokencapital.core.judgment import JudgedCase, Judgment
 from tokencapital.evaluate.tasks import Task, tasks_from
 from tokencapital.stats.spending import look_alpha
 from tokencapital.store import sealed
@@ -22,6 +22,11 @@ BATCH = 75
 def judgments_of_sealed(store: Store, case_id: str) -> list[Judgment]:
     """All that people said of a case in a sealed group, for whoever waits for its answer and for nobody else."""
     return sealed.judgments_of(store, case_id)
+
+
+def sealed_for_bundle(store: Store, capability: str) -> list[JudgedCase]:
+    """All sealed judged cases of a capability, for a bundle that carries its evals to another store."""
+    return sealed.sealed_judged(store, capability)
 
 
 class OpenBatch(Struct, frozen=True):

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Table, select
 from tokencapital.core.case import Case
 from tokencapital.core.errors import StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind, JudgedCase, Judgment
+from tokencapital.core.knowledge import Document, Passage
 from tokencapital.core.lesson import Lesson, LessonState, Wording
 from tokencapital.store.cases import record_cases
-from tokencapital.store.database import Store, chunks
+from tokencapital.store.database import Store, chunks, next_numbers
 from tokencapital.store.draws import append_draws
 from tokencapital.store.judgments import (
     TAKEN_BACK_BEFORE,
@@ -29,9 +30,11 @@ from tokencapital.store.judgments import (
     memory_events,
     withdraw_all,
 )
+from tokencapital.store.knowledge import COUNTER, DocumentEvent
 from tokencapital.store.manifest import Departure
+from tokencapital.store.payloads import Payloads
 from tokencapital.store.playbook import approved_lessons
-from tokencapital.store.schema import judgment, lesson_event, passage, work_case
+from tokencapital.store.schema import document_event, document_passage, judgment, lesson_event, passage, work_case
 
 NO_ANSWER = ""
 """Stands for the answer of a judgment that was taken back."""
@@ -140,6 +143,29 @@ def as_lesson(carried: CarriedLesson, capability: str, change: Change) -> Lesson
         entities=carried.entities,
         decided=LessonState.PROPOSED,
     )
+
+
+def write_document(
+    store: Store, connection: Connection, document: Document, passages: Sequence[Passage], change: Change
+) -> None:
+    """The document is on record as it stood, under its id and those of its passages; who imports it owns it."""
+    next_numbers(connection, COUNTER, 1)
+    payloads = Payloads(store.key)
+    words = [
+        {"id": one.id, "document": document.id, "payload": payloads.add(document.id, one.text)} for one in passages
+    ]
+    payloads.write(store, connection)
+    store.add_new(connection, passage, list({row["id"]: row for row in words}.values()))
+    placed = [
+        {"document": document.id, "version": document.version, "ordinal": one.ordinal}
+        | {"passage": one.id, "heading": one.heading}
+        for one in passages
+    ]
+    store.add_new(connection, document_passage, placed)
+    said = msgspec.structs.asdict(document) | {"owner": change.by, "at": change.at, "by": change.by}
+    row = {column.name: said.get(column.name) for column in document_event.columns if column.name != "position"}
+    row |= {"document": document.id, "kind": DocumentEvent.ADDED.value, "media": document.media.value}
+    store.add_new(connection, document_event, [row])
 
 
 def known_passages(connection: Connection, ids: Iterable[str]) -> str | None:
