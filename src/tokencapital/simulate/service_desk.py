@@ -149,6 +149,11 @@ def written_messages() -> tuple[Written, ...]:
     return tuple(parse_messages(text))
 
 
+def handbook() -> bytes:
+    """The desk's own handbook in Markdown: what is done with each kind of request, and what people are told."""
+    return resources.files("tokencapital.simulate").joinpath("service_desk_handbook.md").read_bytes()
+
+
 def parse_messages(text: str) -> Iterator[Written]:
     """The messages of a text in the layout that the head of `service_desk.txt` describes."""
     kind = ""
