@@ -13,6 +13,7 @@ from sqlalchemy import Row, Select, func, select
 from tokencapital.core.errors import LedgerError
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.schema import COMMODITY_SCALES, ledger_posting, ledger_transaction
+from tokencapital.store.tally import tally
 
 _LARGEST = 2**63 - 1
 
@@ -147,11 +148,11 @@ def booked_after(store: Store, capability: str, after: int) -> Booked:
         .group_by(kind, ledger_posting.c.account, ledger_posting.c.commodity)
     )
     memos = select(kind, func.coalesce(undone.c.memo, table.c.memo), undone.c.id).select_from(joined).where(*new)
-    extent = select(func.count(), func.max(table.c.position)).where(mine)
     with store.read() as connection:
-        count, newest = connection.execute(extent).one()
-        if (newest or 0) <= after:
-            return Booked(position=newest or 0, transactions=count, movements=(), memos=())
+        newest = connection.execute(select(func.max(table.c.position)).where(mine)).scalar() or 0
+        count = tally(store, table, capability)
+        if newest <= after:
+            return Booked(position=newest, transactions=count, movements=(), memos=())
         return Booked(
             position=newest,
             transactions=count,

@@ -25,7 +25,7 @@ judgment = Table(
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("id", String, nullable=False, unique=True),
     case_reference(),
-    Column("capability", String, nullable=False, index=True),
+    Column("capability", String, nullable=False),
     Column("expert", String, nullable=False),
     Column("at", Instant, nullable=False),
     Column("verdict", String, nullable=False),
@@ -38,6 +38,7 @@ judgment = Table(
     Column("minutes", Float),
     Column("blind", Boolean, nullable=False, server_default=false()),
     Index(None, "expert", "at"),
+    Index(None, "capability", "sequence"),
 )
 
 memory_event = Table(
@@ -118,6 +119,7 @@ open_draw = Table(
     Column("kind", String, nullable=False),
     Column("asked_of", String, index=True),
     Index(None, "capability", "position"),
+    Index(None, "capability", "asked_of"),
 )
 
 lease = Table(

@@ -196,6 +196,7 @@ def _review() -> None:
         sa.PrimaryKeyConstraint("draw", name="pk_open_draw"),
     )
     op.create_index("ix_open_draw_capability_position", "open_draw", ["capability", "position"])
+    op.create_index("ix_open_draw_capability_asked_of", "open_draw", ["capability", "asked_of"])
     op.create_index("ix_open_draw_asked_of", "open_draw", ["asked_of"])
     op.create_index("ix_open_draw_case_id", "open_draw", ["case_id"])
     op.create_table(
@@ -224,6 +225,8 @@ def _review() -> None:
     op.create_index("ix_conflict_event_conflict", "conflict_event", ["conflict"])
     op.add_column("judgment", sa.Column("blind", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_index("ix_judgment_expert_at", "judgment", ["expert", "at"])
+    op.drop_index("ix_judgment_capability", "judgment")
+    op.create_index("ix_judgment_capability_sequence", "judgment", ["capability", "sequence"])
     op.create_table(
         "judgment_basis",
         sa.Column("judgment_id", sa.String(), nullable=False),
