@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tokencapital.app.blind import asks_blind
 from tokencapital.app.explaining import Precedent, precedents
-from tokencapital.app.judging import Manner, judge, take_back
+from tokencapital.app.judging import Manner, is_asked_of_others, judge, take_back
 from tokencapital.app.knowing import passages_for
 from tokencapital.app.offering import Offers
 from tokencapital.app.platform import Platform, Workplace
@@ -112,6 +112,8 @@ class Desk:
         place = self._platform.workplace(capability)
         asked = find_open(place.store, draw)
         if asked is None or asked.capability != capability or asked.asked_of not in (None, expert):
+            return None
+        if is_asked_of_others(place, asked, expert):
             return None
         held = take(place.store, [draw], expert, place.now())
         return self._task(place, asked, held) if held else None

@@ -21,12 +21,14 @@ from tokencapital.review.routes import Said
 from tokencapital.store.basis import record_basis
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
 from tokencapital.store.conflicts import open_disagreements
+from tokencapital.store.experts import judges_of
 from tokencapital.store.judgments import find_judgments, hold_memory, withdraw
 from tokencapital.store.leases import empty_hands, find_lease, give_back, take
 from tokencapital.store.ledger import append_transactions
 from tokencapital.store.queue import draws_of_case, find_draw, find_open
 
 FASTER = "somebody was faster: this case is judged already"
+JUDGED = "you have judged this case already: somebody else is asked"
 IN_HAND = "somebody else has this case in hand"
 _SECONDS = 60
 
@@ -93,11 +95,18 @@ def _answered_draw(place: Workplace, said: Said, case: Case) -> Draw | None:
         return None
     waiting = find_open(place.store, said.draw)
     if waiting is not None and waiting.case == case.id and waiting.asked_of in (None, said.expert):
+        if is_asked_of_others(place, waiting, said.expert):
+            raise StoreConflict(JUDGED, where=f"draw {said.draw}", remedy="Take the next case.")
         return waiting
     known = find_draw(place.store, said.draw)
     if known is None or known.case != case.id:
         raise InputError(f"no draw {said.draw} of case {case.id} waits for an answer")
     raise StoreConflict(FASTER, where=f"draw {said.draw}", remedy="Take the next case.")
+
+
+def is_asked_of_others(place: Workplace, asked: Draw, expert: str) -> bool:
+    """Whether the draw asks for somebody else than this expert, who has judged the case already."""
+    return asked.passed_by is not None and expert in judges_of(place.store, [asked.case]).get(asked.case, ())
 
 
 def _minutes(connection: Connection, said: Said, asked: Draw | None, now: datetime) -> float | None:

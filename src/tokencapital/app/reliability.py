@@ -14,10 +14,13 @@ from tokencapital.review.reliability import Reliability, Retest, estimate_reliab
 from tokencapital.stats.raters import Ability
 from tokencapital.stats.suppression import FEWEST
 from tokencapital.store.contributors import contributors
+from tokencapital.store.judgments import latest_sequence
 from tokencapital.store.opinions import opinions
 
 NEWEST = 5_000
 """Of so many newest opinions reliability is found."""
+FRESH = 50
+"""Pages show what was found no more than so many numbers of the memory ago."""
 
 
 class OwnReliability(Struct, frozen=True, kw_only=True):
@@ -42,6 +45,17 @@ def reliability(place: Workplace) -> Reliability | None:
     return estimate_reliability(opinions(place.store, place.name, NEWEST), place.capability.contract.kind)
 
 
+def recent_reliability(place: Workplace) -> Reliability | None:
+    """The same as of the last `FRESH` numbers of the memory, for pages: finding it takes a while."""
+    name, latest = ("reliability", place.name), latest_sequence(place.store)
+    sequence, known = place.store.kept.get(name, (-FRESH, None))
+    if latest - sequence >= FRESH:
+        sequence, known = latest, reliability(place)
+        place.store.keep(name, (sequence, known))
+    found: Reliability | None = known
+    return found
+
+
 def weigh(place: Workplace) -> Weigh:
     """What each judgment counts for a learner of this capability: all the same unless people certainly differ."""
 
@@ -55,7 +69,7 @@ def reliability_of(platform: Platform, expert: str) -> tuple[OwnReliability, ...
     """What is known of this person, by capability, for nobody's eyes but their own."""
     found = []
     for one in platform.capabilities():
-        known = reliability(platform.workplace(one.name))
+        known = recent_reliability(platform.workplace(one.name))
         ability = known.abilities.get(expert) if known else None
         repeats = known.repeats.get(expert) if known else None
         if ability or repeats:
@@ -68,7 +82,7 @@ def reliability_of_teams(platform: Platform, capability: str) -> tuple[TeamRelia
 
     So are all of them where those left out together are fewer: their part could be told from the whole.
     """
-    known = reliability(platform.workplace(capability))
+    known = recent_reliability(platform.workplace(capability))
     if known is None:
         return ()
     team_of = {one.pseudonym: one.team for one in contributors(platform.store)}

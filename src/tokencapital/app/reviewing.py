@@ -16,7 +16,7 @@ from tokencapital.core.judgment import Draw, Verdict
 from tokencapital.review.judgments import Accepted
 from tokencapital.review.routes import Said
 from tokencapital.store.cases import read_cases, trajectories_of_case
-from tokencapital.store.queue import count_open, open_draws
+from tokencapital.store.queue import count_open, draws_for
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ def waiting_cases(place: Workplace, most: int) -> list[Waiting]:
     """At most `most` open draws, oldest first, with the newest answer to each; more are drawn where few wait."""
     if count_open(place.store, place.name) < most:
         ask_active(place)
-    asked = open_draws(place.store, place.name, most)
+    asked = draws_for(place.store, place.name, None, most)
     cases = read_cases(place.store, [one.case for one in asked])
     return [waiting_of(place, one, cases[one.case]) for one in asked if one.case in cases]
 

@@ -32,6 +32,7 @@ from tokencapital.store.conflicts import (
 from tokencapital.store.contributors import contributors
 from tokencapital.store.judgments import expire, hold_memory
 from tokencapital.store.manifest import split_of_cases
+from tokencapital.store.notices import may_teach
 
 MOST = 100
 """So many conflicts are looked at, the newest first."""
@@ -84,13 +85,17 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """A settled conflict: the judgments that stand, those that lapsed, and the owner's own (None: none was needed)."""
+    """A settled conflict: the judgments that stand, those that lapsed, and the owner's own (None: none was needed).
+
+    `teaches` False: the owner's group had no notice, so that the own judgment answers nobody yet.
+    """
 
     conflict: str
     answer: Value
     kept: tuple[str, ...]
     lapsed: tuple[str, ...]
     added: str | None
+    teaches: bool = True
 
 
 def open_conflicts(platform: Platform, capability: str, viewer: str | None = None) -> tuple[Conflict, ...]:
@@ -179,7 +184,7 @@ def _decide(
     now, theirs = place.now(), [held[name] for name in event.judgments if name in held]
     kept = [one.id for one in theirs if same_answer(one.answer) == same_answer(answer)]
     lapsed = [one.id for one in theirs if one.id not in kept]
-    added = None
+    added, teaches = None, True
     if not kept:
         if split_of_cases(place.store, [event.case])[event.case] is Split.SEALED:
             raise InputError(
@@ -187,7 +192,10 @@ def _decide(
                 where=event.conflict,
                 remedy="Choose a judgment of one of the sides.",
             )
-        added = take_down(place, [_own(place, event, decided, answer)])[0].judgment.id
+        own = _own(place, event, decided, answer)
+        added = take_down(place, [own])[0].judgment.id
+        with place.store.read() as connection:
+            teaches = own.id in may_teach(connection, [own])
     expire(place.store, lapsed, now, by=decided.by, at=now)
     settle_conflict(
         place.store,
@@ -200,7 +208,9 @@ def _decide(
             reason=decided.reason or None,
         ),
     )
-    return Settled(conflict=event.conflict, answer=answer, kept=tuple(kept), lapsed=tuple(lapsed), added=added)
+    return Settled(
+        conflict=event.conflict, answer=answer, kept=tuple(kept), lapsed=tuple(lapsed), added=added, teaches=teaches
+    )
 
 
 def _own(place: Workplace, event: ConflictEvent, decided: Settlement, answer: Value) -> Judgment:

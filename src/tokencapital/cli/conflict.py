@@ -62,6 +62,8 @@ def settle(
         decided = Settlement(by=by, judgment=judgment, answer=answer, reason=reason)
         settled = decide(platform, conflict, decided)
         output.show(f"{settled.conflict} is settled: {settled.answer}. {len(settled.lapsed)} judgments lapsed.")
+        if not settled.teaches:
+            output.show(f"The people of {by} had no notice: this answer teaches nothing. See `tcap notice record`.")
         output.write(settled)
 
 
