@@ -25,6 +25,7 @@ from tokencapital.core.errors import InputError
 from tokencapital.core.judgment import DrawKind, Judgment, Verdict
 from tokencapital.simulate.service_desk import TICKET, TRIAGE
 from tokencapital.store.audit import Done, links
+from tokencapital.store.cases import read_cases
 from tokencapital.store.contributors import add_contributor
 from tokencapital.store.judgments import append_judgments
 from tokencapital.store.rebuilds import waiting_rebuilds
@@ -97,8 +98,18 @@ def assert_nothing_is_left(platform: Platform, file: Path, before: dict[str, byt
 def test_no_byte_of_a_customer_is_left(desk: Platform, desk_file: Path, capability: str) -> None:
     before, group = payload_bodies(desk.store), busiest(desk, capability)
     assert traces(lost_words(before, {}), file_bytes(desk_file))
+    with desk.store.read() as connection:
+        theirs = select(work_case.c.id).where(work_case.c.entity_group == group, work_case.c.capability == capability)
+        cases = read_cases(desk.store, connection.execute(theirs).scalars())
+    said = [case.messages[-1].content for case in cases.values()]
+    now = desk.clock.now()
+    known = {hit.id for words in said for hit in desk.knowledge.search(words, now)}
 
     done = run(desk, group=group)
+
+    assert known & set(done.wiped.withdrawn)
+    found = {hit.id for words in said for hit in desk.knowledge.search(words, now)}
+    assert not found & set(done.wiped.withdrawn)
 
     assert done.wiped.cases and done.wiped.judgments and done.compacted
     lost = assert_nothing_is_left(desk, desk_file, before)

@@ -84,7 +84,8 @@ def _check_parts(manifest: Manifest, found: Mapping[str, bytes], where: str) -> 
 
 def _bundle(manifest: Manifest, found: Mapping[str, bytes], where: str) -> Bundle:
     def one(name: str, kind: type[T]) -> T:
-        return _decoded(found[name], kind, name, where)
+        decoded: T = _decoded(found[name], kind, name, where)
+        return decoded
 
     def maybe(name: str, kind: type[T]) -> T | None:
         return one(name, kind) if name in found else None
