@@ -30,6 +30,7 @@ from tokencapital.core.case import Goal
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
+from tokencapital.record.knowledge_routes import KnowledgeQuery
 from tokencapital.record.routes import OutcomeBody
 from tokencapital.review.routes import Said
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
@@ -41,6 +42,7 @@ MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 BODIES: dict[str, type[Struct]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/judgments": Said,
+    "/v1/knowledge/search": KnowledgeQuery,
     "/v1/outcomes": OutcomeBody,
 }
 SECTIONS: dict[str, type[Struct]] = {

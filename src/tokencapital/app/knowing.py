@@ -8,13 +8,23 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tokencapital.app.knowledge import EVERYTHING
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.case import Case
 from tokencapital.core.errors import InputError
-from tokencapital.core.knowledge import Document, PassageHit
+from tokencapital.core.knowledge import Document, Hit, Passage, PassageHit
 from tokencapital.models.tokens import case_text
 from tokencapital.record.documents import ENDINGS, media_of, read_documents
-from tokencapital.store.knowledge import DocumentEvent, NewDocument, Taken, drop_document, take_document
+from tokencapital.record.knowledge_routes import KnowledgeQuery
+from tokencapital.store.knowledge import (
+    DocumentEvent,
+    NewDocument,
+    Taken,
+    drop_document,
+    passages_of,
+    take_document,
+    versions_of,
+)
 from tokencapital.store.marks import Mark, clear_mark, open_marks
 
 Told = Callable[[int, int], None]
@@ -47,6 +57,14 @@ class Unread(Struct, frozen=True):
 
     path: str
     reason: str
+
+
+class Shown(Struct, frozen=True):
+    """A version of a document with its passages, and all that was ever said of the document, oldest first."""
+
+    document: Document
+    passages: tuple[Passage, ...]
+    said: tuple[Document, ...]
 
 
 class AddReport(Struct, frozen=True):
@@ -104,6 +122,23 @@ def add_bytes(platform: Platform, source: str, data: bytes, handed: Handed) -> l
             taken = take_document(platform.store, connection, new)
         added.append(Added(taken.document, taken.event, len(read.pieces), len(taken.marks)))
     return added
+
+
+def read_document(platform: Platform, document: str, version: int | None = None) -> Shown:
+    """A version of a document (None: the newest) with its passages. Raises InputError where there is none."""
+    said = versions_of(platform.store, document)
+    wanted = [one for one in said if version in (None, one.version)]
+    if not wanted:
+        what = f"no document {document} is stored" if not said else f"document {document} has no version {version}"
+        raise InputError(what, remedy="`tcap knowledge list` has their ids.")
+    newest = wanted[-1]
+    return Shown(newest, tuple(passages_of(platform.store, document, newest.version)), tuple(said))
+
+
+def ask_knowledge(platform: Platform, asked: KnowledgeQuery) -> list[Hit]:
+    """What the company knows of what is asked, as it holds now, best first."""
+    kinds = frozenset(asked.kinds) or EVERYTHING
+    return platform.knowledge.search(asked.query, platform.clock.now(), most=asked.most, kinds=kinds)
 
 
 def retire(platform: Platform, document: str, *, by: str, erase: bool = False) -> Taken:

@@ -17,17 +17,21 @@ from starlette.types import ASGIApp
 from tokencapital.app.asking import AskingSink
 from tokencapital.app.guard import keep
 from tokencapital.app.judging import judge
+from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
+from tokencapital.core.answer import Answer, Stage
 from tokencapital.core.case import Capability, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.core.ids import IdSource
 from tokencapital.evaluate.sealed import judgments_of_sealed
 from tokencapital.promote.releases import observing_policy
+from tokencapital.record.knowledge_routes import KnowledgeRoutes
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes
+from tokencapital.serve.citations import check_answer
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.gateway import Gateway, Settled, refuse
 from tokencapital.serve.ports import FixedRelease, Live
@@ -73,7 +77,9 @@ class PlatformDesks:
         store = self._platform.store
         heard = read_judgments(store, done.case) or judgments_of_sealed(store, done.case)
         said = [one for one in heard if one.verdict.answers]
-        return Settled(done, decided=bool(said), value=said[-1].answer if said else None)
+        decided = Answer(value=said[-1].answer if said else None, stage=Stage.PERSON)
+        checked = check_answer(decided, (), self._platform.knowledge, self.clock.now())
+        return Settled(done, decided=bool(said), value=checked.answer.value)
 
 
 def answering_engine(place: Workplace) -> Engine:
@@ -107,9 +113,10 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     gateway = Gateway(PlatformDesks(platform))
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
+    knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
     return Starlette(
         routes=[
-            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes()], platform.access),
+            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes()], platform.access),
             *(site.routes() if site else ()),
         ],
         exception_handlers=dict.fromkeys(

@@ -13,7 +13,9 @@ from tokencapital.cli import (
     demo,
     doctor,
     erase,
+    knowledge,
     learning,
+    mcp,
     notice,
     releases,
     replay,
@@ -47,7 +49,9 @@ app.command()(books.report)
 app.command()(doctor.doctor)
 app.command()(erase.erase)
 app.command()(verify.verify)
+app.command()(mcp.mcp)
 app.add_typer(notice.app, name="notice")
+app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(capability.app, name="capability")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(account.app, name="account")

@@ -135,7 +135,7 @@ def read_recording(path: Path) -> Recording:
     """
     cases: dict[str, RecordedCase] = {}
     problems: list[MalformedLine] = []
-    for number, line in _numbered_lines(path):
+    for number, line in numbered_lines(path):
         try:
             case = _DECODER.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
@@ -174,7 +174,8 @@ def contract_kind(answers: Sequence[str | dict[str, Json]]) -> ContractKind:
 _DECODER = msgspec.json.Decoder(RecordedCase)
 
 
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that say something, with their numbers. Raises InputError where it cannot be read."""
     try:
         with _opened(path) as file:
             for number, line in enumerate(file, start=1):

@@ -23,7 +23,7 @@ class Link(Struct, frozen=True):
 
 
 HOUSE = (
-    Link("Knowledge", "/knowledge"),
+    Link("Knowledge", "/knowledge", _READERS),
     Link("People", "/people"),
     Link("Notices", "/notices"),
     Link("Contributors", "/contributors", frozenset({Role.ADMIN})),
