@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from tokencapital.store.migrations.kept_words import move_words
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -15,7 +17,7 @@ _AT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """The new tables are there, and what was asked before waits in the queue as it did."""
+    """The new tables are there, what was asked before waits as it did, and no fact holds anybody's words."""
     _people()
     _audit()
     _documents()
@@ -23,6 +25,7 @@ def upgrade() -> None:
     _review()
     _made()
     _seed()
+    move_words(op.get_bind())
     if op.get_bind().dialect.name == "postgresql":
         _guard_postgresql()
     else:
@@ -277,7 +280,7 @@ def _made() -> None:
 
 
 def _seed() -> None:
-    """Counters, and the draws that nobody has answered yet."""
+    """Counters, the draws that nobody has answered yet, and what the answers so far rest on."""
     counter = sa.table("counter", sa.column("name", sa.String), sa.column("value", sa.BigInteger))
     op.bulk_insert(counter, [{"name": name, "value": 0} for name in ("audit", "knowledge")])
     op.execute(
@@ -286,6 +289,12 @@ def _seed() -> None:
         "(SELECT COUNT(*) FROM draw AS e WHERE e.case_id = d.case_id AND e.kind = d.kind AND e.position <= d.position) "
         "> (SELECT COUNT(*) FROM judgment AS j WHERE j.case_id = d.case_id AND j.drawn = d.kind AND NOT EXISTS "
         "(SELECT 1 FROM memory_event AS m WHERE m.judgment_id = j.id AND m.kind = 'withdrawn'))"
+    )
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    each = "jsonb_array_elements_text(t.because::jsonb) AS b(value)" if postgresql else "json_each(t.because) AS b"
+    op.execute(
+        "INSERT INTO answer_basis (basis, trajectory, at) "
+        f"SELECT DISTINCT b.value, t.id, t.at FROM trajectory AS t CROSS JOIN {each}"
     )
 
 
