@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from tokencapital.cli.console import (
     PARTLY_READ,
@@ -59,7 +59,9 @@ def add(
         handed = Handed(owner=owner, title=title, valid_from=_utc(valid_from), valid_until=_utc(valid_until))
         with progress_bar("reading documents") as told:
             report = add_files(platform, paths, handed, told)
-        table = Table("document", "title", "version", "what", "passages", "marks raised", title="Documents")
+        table = Table(
+            Column("document", no_wrap=True), "title", "version", "what", "passages", "marks raised", title="Documents"
+        )
         for one in report.added:
             what = one.event.value if one.event else "known already"
             document = one.document
@@ -87,7 +89,9 @@ def list_documents(config: ConfigOption = None, store: StoreOption = None, json:
     with told_plainly(), open_house(config, store) as platform:
         known = documents(platform.store)
         now = platform.clock.now()
-        table = Table("document", "title", "version", "owner", "holds", "source", title="Documents")
+        table = Table(
+            Column("document", no_wrap=True), "title", "version", "owner", "holds", "source", title="Documents"
+        )
         for one in known:
             table.add_row(
                 one.id, escape(one.title), str(one.version), escape(one.owner), _holds(one, now), escape(one.source)
@@ -193,7 +197,7 @@ def marks(
         if clear is not None:
             output.show(f"{clear_marks(platform, clear, by=by)} marks on {clear} were cleared.")
         standing = marks_of(platform)
-        table = Table("what", "id", "capability", "because of", "since", title="To look at again")
+        table = Table("what", Column("id", no_wrap=True), "capability", "because of", "since", title="To look at again")
         for one in standing:
             table.add_row(one.kind.value, one.subject, one.capability, one.because, f"{one.at:%Y-%m-%d}")
         output.show(table)

@@ -15,6 +15,7 @@ from tokencapital.app.platform import Platform
 from tokencapital.serve.gateway import refuse
 from tokencapital.web.access import AccessPages
 from tokencapital.web.conflicts import ConflictPages
+from tokencapital.web.knowledge import KnowledgePages
 from tokencapital.web.me import OwnPages
 from tokencapital.web.overview import OverviewPages
 from tokencapital.web.overview_run import RunPages
@@ -46,6 +47,7 @@ class Site:
             *RunPages(self._platform, self._pages).routes(),
             *ReviewPages(self._platform, self._pages).routes(),
             *ConflictPages(self._platform, self._pages).routes(),
+            *KnowledgePages(self._platform, self._pages).routes(),
             *PeoplePages(self._platform, self._pages).routes(),
             *OwnPages(self._platform, self._pages).routes(),
             Route("/static/{name}", _static, methods=["GET"]),
