@@ -162,7 +162,7 @@ def _waiting(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]
     known = {row.id for row in standing}
     answered = Counter((row.case_id, row.drawn) for row in standing)
     asked: Counter[tuple[str, str]] = Counter()
-    waiting = {}
+    waiting: dict[str, Row[Any]] = {}
     for row in connection.execute(_DRAWN, {"some": case_ids}):
         if row.passed_by is not None and row.passed_by not in known:
             continue
