@@ -252,6 +252,12 @@ def swap_reports(store: Store, capability: str) -> list[SwapReport]:
     return [report_of(one.body) for one in swap_tests(store, capability)]
 
 
+def newest_report(store: Store, capability: str) -> SwapReport | None:
+    """The newest swap test of the capability; None: none has run."""
+    test = newest_swap(store, capability)
+    return None if test is None else report_of(test.body)
+
+
 def next_due(store: Store, capability: str, every_days: float) -> datetime | None:
     """When the next test is due, `every_days` after the newest; None: now, as none has run."""
     newest = newest_swap(store, capability)

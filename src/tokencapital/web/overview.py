@@ -10,12 +10,12 @@ from tokencapital.app.glance import gaps_of, glance_at, loop_of, waits_of
 from tokencapital.app.guard import READERS
 from tokencapital.app.platform import Platform
 from tokencapital.app.reports import Reports
+from tokencapital.app.swapping import newest_report
 from tokencapital.core.answer import Stage
 from tokencapital.core.case import Json
 from tokencapital.core.people import ANYBODY, Role
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.releases import releases
-from tokencapital.store.swaps import newest_swap
 from tokencapital.store.turns import turns
 from tokencapital.web.charts import curve_chart, effect_chart, error_chart
 from tokencapital.web.drawing import bar, spark
@@ -47,6 +47,7 @@ class OverviewPages:
             "glances": glances,
             "whole": loop_of(glances),
             "curves": {one.report.capability: spark(one.report.agreement or ()) for one in glances},
+            "notice_gaps": [gap for one in glances for gap in one.gaps],
             "judges": bool({Role.EXPERT, Role.ADMIN} & self._pages.visitor(request).roles),
         }
         return self._pages.render(request, "home.html", facts)
@@ -63,14 +64,14 @@ class OverviewPages:
             "live_goal": place.goal is not None and place.goal.is_live(place.now()),
             "contract": place.capability.contract,
             "waits": waits_of(self._platform, place.name),
-            "gaps": gaps_of(self._platform, place.name),
+            "notice_gaps": gaps_of(self._platform, place.name),
             "stages": bar({stage.value: count for stage, count in report.stages.items()}),
             "all_stages": list(Stage),
             "decided": decided[: -_DECISIONS - 1 : -1],
             "more_decided": max(0, len(decided) - _DECISIONS),
             "measured": any(one.evidence.effect is not None for one in decided[-_DECISIONS:]),
             "turns": turns(place.store, place.name),
-            "swap": newest_swap(place.store, place.name),
+            "swap": newest_report(place.store, place.name),
             "runs": recent_trajectories(place.store, place.name, _RUNS) if reads else [],
             "reads": reads,
         }
