@@ -156,13 +156,13 @@ def _read(store: Store, query: Select[Any]) -> list[Draw]:
         return [draw_of(row) for row in connection.execute(query)]
 
 
-def _waiting(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
+def _waiting(connection: Connection, case_ids: list[str]) -> dict[str, Any]:
     """The draws of these cases that wait by the facts, by id."""
     standing = list(connection.execute(_STANDING, {"some": case_ids}))
     known = {row.id for row in standing}
     answered = Counter((row.case_id, row.drawn) for row in standing)
     asked: Counter[tuple[str, str]] = Counter()
-    waiting: dict[str, Row[Any]] = {}
+    waiting: dict[str, Any] = {}
     for row in connection.execute(_DRAWN, {"some": case_ids}):
         if row.passed_by is not None and row.passed_by not in known:
             continue
