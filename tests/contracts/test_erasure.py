@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tokencapital.app.settings import Settings
 from tokencapital.app.verifying import verify
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Capability, Case, Contract, ContractKind, Message
+from tokencapital.core.errors import StoreConflict
 from tokencapital.core.judgment import DrawKind, Judgment, Verdict
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
 from tokencapital.core.quantity import UNKNOWN_ENERGY
@@ -23,6 +25,7 @@ from tokencapital.store.database import Store
 from tokencapital.store.erasure import compact
 from tokencapital.store.judgments import append_judgments, latest_sequence, memory_events, withdraw
 from tokencapital.store.releases import Artifact, append_release, load_artifact, save_artifact, save_policy
+from tokencapital.store.schema import payload
 from tokencapital.testing.traces import file_bytes, payload_bodies, traces
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -161,3 +164,12 @@ def test_a_case_alone_can_be_erased(store: Store, filled: str) -> None:
     assert (done.kind, done.wiped.cases, done.wiped.judgments) == ("case", 1, 1)
     again = erased(filled, case="case-jasper")
     assert again.wiped.payloads == 0
+
+
+def test_no_error_repeats_what_was_to_be_stored(store: Store) -> None:
+    """A traceback in a log would outlive the erasure of what it quotes."""
+    row = {"digest": "d", "body": b"quiltwork".upper(), "erased_at": None}
+    with pytest.raises(StoreConflict) as caught, store.begin() as connection:
+        for _ in range(2):
+            connection.execute(payload.insert(), row)
+    assert "QUILTWORK" not in "".join(traceback.format_exception(caught.value))

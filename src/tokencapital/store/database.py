@@ -298,17 +298,21 @@ def _prepare_file(path: Path) -> None:
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
         try:
-            return create_engine(address, connect_args={"options": "-c timezone=UTC"}, pool_pre_ping=True)
+            return create_engine(address, connect_args={"options": "-c timezone=UTC"}, pool_pre_ping=True, **_SILENT)
         except ImportError as error:
             raise StoreUnavailable(
                 "PostgreSQL needs its driver", remedy="pip install 'tokencapital[postgres]'"
             ) from error
     if "timeout" not in address.query:
         address = address.update_query_dict({"timeout": _BUSY_TIMEOUT_S})
-    engine = create_engine(address, connect_args={"check_same_thread": False})
+    engine = create_engine(address, connect_args={"check_same_thread": False}, **_SILENT)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+_SILENT: dict[str, Any] = {"hide_parameters": True}
+"""No error repeats what was to be stored: it may be somebody's words, and errors end up in logs."""
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
