@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tokencapital.app.platform import Platform
@@ -87,10 +89,13 @@ class Expert:
         self.page.on("response", self._no_fault)
         self.client = httpx2.Client()
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self.client.close()
         self.context.close()
-        assert self.troubles == []
+        assert kind is not None or self.troubles == []
 
     def go(self, path: str) -> None:
         self.page.goto(f"{self.address}{path}")
@@ -257,28 +262,27 @@ def desk(house: Platform) -> Iterator[tuple[str, TimedApp]]:
 
 def test_an_experts_hour(small: tuple[SmallHouse, Path], house: Platform, desk: tuple[str, TimedApp]) -> None:
     def hour_of_work(chromium: Browser) -> list[int]:
-        ines = Expert(chromium, desk[0], house, "ines")
-        hour = Hour(ines, small[0])
-        ines.enter(TRIAGE)
-        for number in range(40):
-            hour.judge_label(reason="since the form says so" if number == 3 else "")
-            if number == 9:
-                expect(ines.page.locator(".impact")).to_contain_text("since Monday")
-        assert hour.ways == {"right", "digit", "search"}
-        undo(ines, hour)
-        handed_on = hand_on(ines)
-        while ines.page.locator("#judgment").count():
-            hour.judge_label()
-        take_over(chromium, ines, handed_on)
-        disagree(chromium, ines)
-        ines.enter(TICKET)
-        for _ in range(10):
-            hour.judge_fields()
-        ines.enter(REPLY)
-        for _ in range(5):
-            hour.judge_text()
-        take_back(ines)
-        ines.close()
+        with Expert(chromium, desk[0], house, "ines") as ines:
+            hour = Hour(ines, small[0])
+            ines.enter(TRIAGE)
+            for number in range(40):
+                hour.judge_label(reason="since the form says so" if number == 3 else "")
+                if number == 9:
+                    expect(ines.page.locator(".impact")).to_contain_text("since Monday")
+            assert hour.ways == {"right", "digit", "search"}
+            undo(ines, hour)
+            handed_on = hand_on(ines)
+            while ines.page.locator("#judgment").count():
+                hour.judge_label()
+            take_over(chromium, ines, handed_on)
+            disagree(chromium, ines)
+            ines.enter(TICKET)
+            for _ in range(10):
+                hour.judge_fields()
+            ines.enter(REPLY)
+            for _ in range(5):
+                hour.judge_text()
+            take_back(ines)
         return sorted(hour.label_keys)
 
     keys = in_chromium(hour_of_work)
@@ -321,13 +325,12 @@ def hand_on(ines: Expert) -> list[str]:
 
 def take_over(chromium: Browser, ines: Expert, texts: list[str]) -> None:
     """What one person handed on comes before a colleague."""
-    otto = Expert(chromium, ines.address, ines.house, "otto")
-    otto.enter(TRIAGE)
-    waiting = set(texts)
-    while waiting:
-        waiting.discard(otto.case())
-        otto.say("t")
-    otto.close()
+    with Expert(chromium, ines.address, ines.house, "otto") as otto:
+        otto.enter(TRIAGE)
+        waiting = set(texts)
+        while waiting:
+            waiting.discard(otto.case())
+            otto.say("t")
 
 
 def disagree(chromium: Browser, ines: Expert) -> None:
@@ -339,32 +342,30 @@ def disagree(chromium: Browser, ines: Expert) -> None:
     now = SystemClock().now()
     again = Draw(id="drw_again", case=second.case, capability=TRIAGE, kind=DrawKind.UNIFORM, probability=1.0, at=now)
     append_draws(store, [again])
-    otto = Expert(chromium, ines.address, ines.house, "otto")
-    otto.enter(TRIAGE)
-    while otto.case() != text:
-        otto.say("t")
-    otto.press("w")
-    otto.type("people are locked in")
-    otto.press("Enter", "c")
-    otto.type(theirs)
-    otto.say("Enter")
-    assert otto.next_answer(TRIAGE, text)[1] == "person"
-    otto.close()
-    mira = Expert(chromium, ines.address, ines.house, OWNER)
-    mira.enter(TRIAGE)
-    mira.go(f"/conflicts/{TRIAGE}")
-    sides = mira.page.locator(".side .answer").all_inner_texts()
-    assert set(sides) == {ours, theirs}
-    assert "people are locked in" in mira.page.locator(".sides").inner_text()
-    mira.press("Enter")
-    assert "Choose a side first" in mira.page.locator("#status").inner_text()
-    mira.press(str(sides.index(ours) + 1), "w")
-    mira.type("lifts belong to the building")
-    mira.say("Enter", "Enter")
-    assert "Settled." in mira.said()
-    assert "lifts belong to the building" in mira.page.locator("main").inner_text()
-    assert mira.next_answer(TRIAGE, text) == (ours, "recall")
-    mira.close()
+    with Expert(chromium, ines.address, ines.house, "otto") as otto:
+        otto.enter(TRIAGE)
+        while otto.case() != text:
+            otto.say("t")
+        otto.press("w")
+        otto.type("people are locked in")
+        otto.press("Enter", "c")
+        otto.type(theirs)
+        otto.say("Enter")
+        assert otto.next_answer(TRIAGE, text)[1] == "person"
+    with Expert(chromium, ines.address, ines.house, OWNER) as mira:
+        mira.enter(TRIAGE)
+        mira.go(f"/conflicts/{TRIAGE}")
+        sides = mira.page.locator(".side .answer").all_inner_texts()
+        assert set(sides) == {ours, theirs}
+        assert "people are locked in" in mira.page.locator(".sides").inner_text()
+        mira.press("Enter")
+        assert "Choose a side first" in mira.page.locator("#status").inner_text()
+        mira.press(str(sides.index(ours) + 1), "w")
+        mira.type("lifts belong to the building")
+        mira.say("Enter", "Enter")
+        assert "Settled." in mira.said()
+        assert "lifts belong to the building" in mira.page.locator("main").inner_text()
+        assert mira.next_answer(TRIAGE, text) == (ours, "recall")
 
 
 def take_back(ines: Expert) -> None:
@@ -382,3 +383,81 @@ def take_back(ines: Expert) -> None:
         ines.press("Enter")
     assert before == "recall"
     assert ines.next_answer(TRIAGE, text)[1] != "recall"
+
+
+LOOKS = {
+    "phone": {"viewport": PHONE},
+    "dark": {"color_scheme": "dark"},
+    "dark phone": {"viewport": PHONE, "color_scheme": "dark", "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_few_judgments_in_every_look(
+    small: tuple[SmallHouse, Path], house: Platform, desk: tuple[str, TimedApp], look: str
+) -> None:
+    def some_work(chromium: Browser) -> None:
+        with Expert(chromium, desk[0], house, "nora", **LOOKS[look]) as nora:
+            hour = Hour(nora, small[0])
+            for capability, judge in (
+                (TRIAGE, hour.judge_label),
+                (TICKET, hour.judge_fields),
+                (REPLY, hour.judge_text),
+            ):
+                nora.enter(capability)
+                for _ in range(2):
+                    judge()
+                    assert_fits(nora.page)
+                    check_accessible(nora.page)
+
+    in_chromium(some_work)
+
+
+def test_every_page_of_judging_is_accessible(house: Platform, desk: tuple[str, TimedApp]) -> None:
+    def visit(chromium: Browser) -> None:
+        with Expert(chromium, desk[0], house, "nora") as nora:
+            nora.page.goto(f"{desk[0]}/review/{TRIAGE}")
+            check_accessible(nora.page)
+            nora.enter(TRIAGE)
+            nora.press("?")
+            assert nora.page.locator("dialog[open]").count() == 1
+            check_accessible(nora.page)
+            nora.press("Escape", "c")
+            nora.type("zzz")
+            nora.press("Enter")
+            assert "is a new label" in nora.page.locator("#status").inner_text()
+            check_accessible(nora.page)
+            nora.enter(TICKET)
+            nora.press("c")
+            nora.type("x")
+            check_accessible(nora.page)
+            disagreeing(nora)
+            nora.go(f"/conflicts/{TRIAGE}")
+            assert nora.page.locator("#conflict").count() == 1
+            check_accessible(nora.page)
+
+    in_chromium(visit)
+
+
+def disagreeing(nora: Expert) -> None:
+    """Two people have answered one case differently."""
+    text, *labels = DOUBTED
+    body = {"model": TRIAGE, "messages": [{"role": "user", "content": text}], "user": "caller 1"}
+    run = nora.client.post(f"{nora.address}/v1/chat/completions", json=body).headers["x-tcap-trajectory"]
+    for expert, label in zip(("otto", "paul"), labels, strict=True):
+        said = {"expert": expert, "verdict": "corrected", "trajectory": run, "answer": label, "reason": f"{label}!"}
+        assert nora.client.post(f"{nora.address}/v1/judgments", json=said).status_code == 201
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing sticks out at the side."""
+    wide, room = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide <= room
+
+
+def check_accessible(page: Page) -> None:
+    """Axe finds nothing serious."""
+    found = Axe().run(page)
+    assert found.response["passes"]
+    serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == [], found.generate_report()

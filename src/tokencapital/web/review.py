@@ -41,6 +41,7 @@ from tokencapital.web.worddiff import word_diff
 _MOST_LENGTH = 64
 _LATE = "Somebody else judged this case meanwhile, or has it in hand."
 _EVERY = 10
+_NOTHING = "nothing"
 _TEXTS = frozenset({ContractKind.TEXT, ContractKind.TOOLS})
 JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
 """Who may judge."""
@@ -72,8 +73,10 @@ class ReviewPages:
             return self._render(request, _View(expert=None))
         task = self._desk.next(request.path_params["capability"], expert)
         said = self._own(request.query_params.get("said", ""), expert)
-        undone = self._own(request.query_params.get("undone", ""), expert)
-        view = _View(expert=expert, task=task, said=_told(said, undone), judged=said is not None)
+        taken_back = request.query_params.get("undone", "")
+        undone = self._own(taken_back, expert)
+        told = "You have said nothing here today that could be taken back." if taken_back == _NOTHING else ""
+        view = _View(expert=expert, task=task, said=told or _told(said, undone), judged=said is not None)
         if task is not None and undone is not None and undone.case == task.waiting.case:
             return self._render(request, replace(view, reading=typed_again(task, undone)))
         return self._render(request, view)
@@ -115,7 +118,7 @@ class ReviewPages:
         visitor, _ = await self._pages.form(request)
         capability = _of(request)
         undone = self._desk.undo(capability, visitor.expert) if visitor.expert else None
-        query = urlencode({"undone": undone or "nothing"})
+        query = urlencode({"undone": undone or _NOTHING})
         return self._pages.onward(request, f"/review/{quote(capability, safe='')}?{query}")
 
     async def compare(self, request: Request) -> Response:
