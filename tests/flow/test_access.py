@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from tokencapital.app.access import Access
 from tokencapital.app.accounts import AccountAsked, change_password, disable_account, give_roles, make_account
 from tokencapital.app.contributors import ContributorAsked, declare
-from tokencapital.app.guard import FORM_HEADER, PUBLIC, KeptRoute, OwnNames, check_address
+from tokencapital.app.guard import FORM_HEADER, MACHINES, PUBLIC, KeptRoute, OwnNames, check_address
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import AccessSettings, CapabilitySettings, GoalSettings, Settings
@@ -135,6 +135,7 @@ def test_every_route_names_who_may_reach_it(house: Platform) -> None:
             assert isinstance(route, KeptRoute), f"{route.path} is reached by anybody: make it with Pages.route"
             assert route.roles <= frozenset(Role)
             assert route.roles, f"nobody reaches {route.path}"
+            assert not route.path.startswith("/v1/") or route.path in MACHINES, f"say who may use {route.path}"
 
 
 @pytest.mark.parametrize("role", [*Role, None], ids=str)

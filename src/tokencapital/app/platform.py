@@ -36,6 +36,7 @@ from tokencapital.store.capabilities import (
     read_goal,
 )
 from tokencapital.store.database import Store
+from tokencapital.store.people import UntaughtJudgments
 from tokencapital.store.playbook import LessonTexts
 
 
@@ -79,6 +80,7 @@ class Platform:
         self.store = store
         self.clock = clock
         self.access = Access(store, clock, settings.access)
+        self.untaught = UntaughtJudgments(store)
         self.ids = IdSource(SystemClock())
         self.embedder: Embedder = WordLlamaEmbedder()
         self.generalist = make_generalist(settings.generalist)

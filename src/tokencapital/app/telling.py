@@ -17,7 +17,6 @@ from tokencapital.store.contributors import add_contributor, read_contributor
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import Change, hear_noticed, record_notice
 from tokencapital.store.notices import may_teach
-from tokencapital.store.people import untaught
 
 PLAYER = "player"
 _PLAYED = "Work of the past or of a simulated company is played on this machine; nobody is answered by it."
@@ -91,8 +90,9 @@ def declare_contributor(store: Store, declared: Contributor, *, by: str, at: dat
 def notice_gaps(platform: Platform, capability: str | None = None) -> tuple[NoticeGap, ...]:
     """The groups whose judgments of a capability (None: of any) teach nothing for want of a notice; empty: all may."""
     counted: dict[tuple[str, str], list[int]] = {}
-    for one in untaught(platform.store, capability):
-        counted.setdefault((one.capability, one.group), []).append(one.count)
+    for one in platform.untaught.count():
+        if capability in (None, one.capability):
+            counted.setdefault((one.capability, one.group), []).append(one.count)
     return tuple(
         NoticeGap(name, group, sum(counts) if len(counts) >= FEWEST else None)
         for (name, group), counts in sorted(counted.items())

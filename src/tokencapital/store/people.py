@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from tokencapital.core.people import Contributor
 from tokencapital.store.contributors import groups_of
@@ -17,6 +17,12 @@ from tokencapital.store.rows import stands
 from tokencapital.store.schema import contributor_event, judgment, memory_event
 
 _BATCH = 10_000
+_STATE = (
+    "SELECT value FROM counter WHERE name = 'memory'",
+    "SELECT max(position) FROM notice",
+    "SELECT max(position) FROM contributor_event",
+)
+"""What changes whenever somebody judges, takes back, is told or is declared."""
 
 
 class Did(Struct, frozen=True):
@@ -73,25 +79,41 @@ def all_experts(connection: Connection) -> list[str]:
     return list(connection.execute(select(walked.c.expert).where(walked.c.expert.is_not(None))).scalars())
 
 
-def untaught(store: Store, capability: str | None = None) -> list[Untaught]:
-    """Whose judgments of a capability (None: of any) are kept and teach nothing for want of a notice.
+class UntaughtJudgments:
+    """Whose judgments teach nothing for want of a notice; counted again only where that may have changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._state: tuple[int, ...] = ()
+        self._found: list[Untaught] = []
+
+    def count(self) -> list[Untaught]:
+        """The counts as they are now, by capability and expert. Fit for every page."""
+        state = tuple(int(self._store.probe(one) or 0) for one in _STATE)
+        if state != self._state:
+            self._found, self._state = untaught(self._store), state
+        return self._found
+
+
+def untaught(store: Store) -> list[Untaught]:
+    """Whose judgments are kept and teach nothing for want of a notice, by capability and expert.
 
     What memory has heard of all the same, before notices were asked for, is not among them.
     """
     heard = exists().where(
         memory_event.c.judgment_id == judgment.c.id, memory_event.c.kind == "judged", memory_event.c.learnable
     )
+    found = []
     with store.read() as connection:
         groups = groups_of(connection, all_experts(connection))
         since = first_notices(connection)
-        wanted = true() if capability is None else judgment.c.capability == capability
-        found = []
         for some in chunks(groups):
             early = _early({one: since.get(groups[one]) for one in some})
             query = (
                 select(judgment.c.capability, judgment.c.expert, func.count().label("judgments"))
-                .where(early, wanted, stands(), ~heard.correlate(judgment))
+                .where(early, stands(), ~heard.correlate(judgment))
                 .group_by(judgment.c.capability, judgment.c.expert)
+                .order_by(judgment.c.capability, judgment.c.expert)
             )
             found += [
                 Untaught(row.capability, row.expert, groups[row.expert], row.judgments)
