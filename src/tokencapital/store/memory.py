@@ -175,9 +175,12 @@ class Memory:
         candidates = np.flatnonzero(allowed)
         found = min(k, len(candidates))
         if found and len(vectors):
-            everything = len(candidates) == len(self._judged)
-            matrix = self._vectors[: len(self._judged)] if everything else self._vectors[candidates]
-            cosines = vectors @ matrix.T
+            # Most rows are allowed as a rule: leaving a few out costs less than copying the others.
+            few = 2 * len(candidates) < len(self._judged)
+            cosines = vectors @ (self._vectors[candidates] if few else self._vectors[: len(self._judged)]).T
+            if not few:
+                candidates = np.arange(len(self._judged))
+                cosines[:, ~allowed] = -np.inf
             top = np.argpartition(-cosines, found - 1, axis=1)[:, :found]
             order = np.argsort(-np.take_along_axis(cosines, top, axis=1), axis=1, kind="stable")
             top = np.take_along_axis(top, order, axis=1)
