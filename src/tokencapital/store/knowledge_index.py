@@ -41,7 +41,7 @@ _KINDS = tuple(HitKind)
 _WORTHS = np.array([WORTH[kind] for kind in _KINDS], np.float32)
 _COUNTED = "SELECT SUM(value) FROM counter WHERE name IN ('knowledge', 'memory')"
 """Both only grow, so that their sum changes with either."""
-_SWEPT_SHARE, _FEWEST_SWEPT = 0.1, 64
+_SWEPT_SHARE = 0.1
 _ROWS_AT_ONCE, _EVENTS_AT_ONCE = 1_000, 4_000
 _GONE = -np.inf
 
@@ -64,9 +64,13 @@ class Found(Struct, frozen=True):
 
 
 class KnowledgeIndex:
-    """What can be searched. May be used from several threads."""
+    """What can be searched. May be used from several threads.
 
-    def __init__(self, store: Store, embed: Embed) -> None:
+    `fewest_swept` is how many rows must be gone before they are swept out.
+    """
+
+    def __init__(self, store: Store, embed: Embed, *, fewest_swept: int = 64) -> None:
+        self._fewest_swept = fewest_swept
         self._store = store
         self._vectors = Meanings(embed)
         self._lock = threading.RLock()
@@ -80,6 +84,7 @@ class KnowledgeIndex:
         self._starts = np.empty(0, np.float64)
         self._ends = np.empty(0, np.float64)
         self._rows_of: dict[tuple[HitKind, str], list[int]] = {}
+        self._lessons: set[str] = set()
 
     def __len__(self) -> int:
         return int((self._ends != _GONE).sum())
@@ -132,12 +137,12 @@ class KnowledgeIndex:
         capabilities = connection.execute(select(lesson_event.c.capability).distinct()).scalars().all()
         known = [one for capability in sorted(capabilities) for one in lessons(self._store, capability)]
         approved = {one.id: one for one in known if one.decided is LessonState.APPROVED and one.text is not None}
-        for kind, owner in list(self._rows_of):
-            if kind is HitKind.LESSON and owner not in approved:
-                self._remove(kind, owner)
+        for gone in sorted(self._lessons - set(approved)):
+            self._remove(HitKind.LESSON, gone)
         for one in approved.values():
             self._end(HitKind.LESSON, one.id, timestamp(one.valid_until))
         self._add(lesson_row(one) for one in approved.values() if (HitKind.LESSON, one.id) not in self._rows_of)
+        self._lessons = set(approved)
 
     def _hear_judgments(self, connection: Connection) -> None:
         latest, after = latest_sequence(self._store), self._memory_sequence
@@ -189,7 +194,7 @@ class KnowledgeIndex:
         """Rows that are gone leave nothing behind, once there are enough of them."""
         kept = self._ends != _GONE
         gone = len(kept) - int(kept.sum())
-        if gone < _FEWEST_SWEPT or gone < _SWEPT_SHARE * len(kept):
+        if gone < self._fewest_swept or gone < _SWEPT_SHARE * len(kept):
             return
         numbers = np.cumsum(kept) - 1
         self._words.compact(kept)
