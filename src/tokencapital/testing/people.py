@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from tokencapital.app.accounts import AccountAsked, make_account
 from tokencapital.app.platform import Platform
-from tokencapital.core.people import ANYBODY, EVERYONE, Notice, NoticeKind
+from tokencapital.core.people import ANYBODY, EVERYONE, Notice, NoticeKind, Role
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import record_notice
 
@@ -32,9 +32,9 @@ def tell_everyone(store: Store, group: str = EVERYONE, kind: NoticeKind = Notice
     )
 
 
-def log_in(platform: Platform, pseudonym: str) -> str:
-    """The token of a session of this person, who has an account with every role; the house is closed from then on."""
+def log_in(platform: Platform, pseudonym: str, roles: frozenset[Role] = ANYBODY) -> str:
+    """The token of a session of this person, who has an account with these roles; the house is closed from then on."""
     password = secrets.token_urlsafe(16)
-    asked = AccountAsked(login="tester", password=password, roles=ANYBODY, by="tester", contributor=pseudonym)
+    asked = AccountAsked(login="tester", password=password, roles=roles, by="tester", contributor=pseudonym)
     make_account(platform, asked)
     return asyncio.run(platform.access.log_in(asked.login, password))

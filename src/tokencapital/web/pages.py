@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -59,7 +60,7 @@ class Pages:
             "day": _day,
             "dollars": _dollars,
             "dollars_each": dollars_each,
-            "energy": _energy,
+            "energy": energy,
             "figure": _figure,
             "percent": _percent,
             "shown": shown,
@@ -71,6 +72,8 @@ class Pages:
             self._mounted.add(path)
 
         async def guarded(request: Request) -> Response:
+            if _comes_without_cookies(request):
+                return _again(request)
             visitor = self.visitor(request)
             if not visitor.open and visitor.login is None:
                 return RedirectResponse(f"/login?{urlencode({'onward': _came_from(request)})}", 303, headers=_HEADERS)
@@ -135,11 +138,29 @@ def read_form(body: bytes) -> Form:
     return {name: value.strip() for name, value in fields}
 
 
+def _comes_without_cookies(request: Request) -> bool:
+    """Whether a link on another site led here: browsers then keep back the cookies of whoever is logged in."""
+    told = request.headers.get
+    followed = told("sec-fetch-site") == "cross-site" and told("sec-fetch-mode") == "navigate"
+    return followed and request.method == "GET" and session_cookie(request) not in request.cookies
+
+
+def _again(request: Request) -> Response:
+    """Has the browser ask once more for the page, this time from here, so that it sends its cookies along."""
+    onward = escape(_address(request), quote=True)
+    return HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0; url={onward}">', headers=_HEADERS)
+
+
+def _address(request: Request) -> str:
+    """The path and the query that were asked for, as they were written."""
+    path = request.scope.get("raw_path", b"").split(b"?")[0].decode("ascii", "replace") or quote(request.url.path)
+    return own_path(f"{path}?{request.url.query}" if request.url.query else path)
+
+
 def _came_from(request: Request) -> str:
     """Where to go on after logging in: this page, or for a form the page that it stands on."""
     if request.method == "GET":
-        asked = request.url
-        return own_path(f"{asked.path}?{asked.query}" if asked.query else asked.path)
+        return _address(request)
     referrer = urlsplit(request.headers.get("referer", ""))
     return own_path(referrer.path) if referrer.netloc == request.headers.get("host") else "/"
 
@@ -168,7 +189,7 @@ def dollars_each(amount: float | None) -> str:
     return f"${figure(amount)}" if amount == 0 or amount >= _LEAST_SHOWN else f"${figure(1e6 * amount)} a million"
 
 
-def _energy(wh: float | None) -> str:
+def energy(wh: float | None) -> str:
     """Watt-hours with the prefix that leaves a readable number."""
     if wh is None:
         return "unknown"
