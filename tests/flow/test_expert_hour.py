@@ -225,7 +225,7 @@ class Hour:
                 else:
                     expert.press("Control+a", "Delete")
                     expert.type(right.get(name, ""))
-                assert page.locator(f".field:has([name='field.{name}'])").get_attribute("class")
+                assert page.locator(f".field.changed:has([name='field.{name}'])").count() == 1
             if name != "urgency":
                 expert.press("Tab")
         expert.say("Enter")

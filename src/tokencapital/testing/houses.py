@@ -24,7 +24,6 @@ from tokencapital.app.settings import Settings
 from tokencapital.app.simulated import OrganizationScript
 from tokencapital.core.case import Capability, Case, Contract, ContractKind, Goal, Mode
 from tokencapital.core.clock import RecordedClock
-from tokencapital.core.errors import ModelUnavailable
 from tokencapital.models.base import ModelRequest
 from tokencapital.simulate.base import Organization
 from tokencapital.simulate.service_desk import TICKET, TRIAGE, service_desk
@@ -36,6 +35,7 @@ OWNER = "mira"
 _KEY = bytes(range(32))
 _SEED = 7
 _START_LIMIT_S = 10.0
+_GUESSED = '{"device": "printer", "urgency": "normal"}'
 _WRITTEN = "Thank you for your message.\nWe look into it today and write again tomorrow.\nYour service desk"
 
 
@@ -141,9 +141,9 @@ def served(app: ASGIApp) -> Iterator[str]:
 
 
 def _reply(request: ModelRequest) -> Reply:
-    """One polite reply; the first of some labels; no object."""
+    """One polite reply; the first of some labels; an object that guesses."""
     if request.labels is not None:
         return Reply(request.labels[0])
     if request.schema is not None:
-        return Reply(fault=ModelUnavailable("no objects today"))
+        return Reply(_GUESSED)
     return Reply(_WRITTEN)
