@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.app.asking import ask_active
+from tokencapital.app.lessons import propose_lessons_anew
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.realized import Realized
@@ -79,4 +80,5 @@ async def turn_once(place: Workplace) -> TurnReport:
         facts = {"train_s": report.train_s, "accuracy": right.share if right else None}
         append_turn(place.store, turn_record(place, number, facts))
         ask_active(place)
+        await propose_lessons_anew(place)
     return report

@@ -83,7 +83,9 @@ async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> T
         shown, tried = await learn_to_show(place, goal.tolerance)
     with clock.on(Kind.EVALUATE):
         decided += [await decide(gate, one, place.releases.live(place.name), now) for one in shown]
-        taught = lessons_to_try(place, gate)
+    with clock.on(Kind.TRAIN):
+        taught, heard = await lessons_to_try(place, gate, _asked(place, goal.tolerance))
+    with clock.on(Kind.EVALUATE):
         decided += [await decide(gate, one, place.releases.live(place.name), now) for one in taught]
 
     results = chain(watched.results, *(one.results for one in decided))
@@ -92,7 +94,7 @@ async def turn(place: Workplace, number: int, *, least_growth: float = 0.0) -> T
         releases=tuple(one.release for one in decided),
         train_s=clock.seconds[Kind.TRAIN],
         evaluate_s=clock.seconds[Kind.EVALUATE],
-        usage=sum([*(one.usage for one in results if one.paid), *(one.usage for one in tried)], Usage()),
+        usage=sum([*(one.usage for one in results if one.paid), *(one.usage for one in (*tried, *heard))], Usage()),
     )
     account(place, f"turn-{number}", report)
     return report

@@ -14,7 +14,7 @@ from tokencapital.core.ids import IdSource
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
 from tokencapital.evaluate.runner import Result, Runner, Trial
 from tokencapital.evaluate.sealed import OpenBatch, SealedCases
-from tokencapital.improve.propose import Candidate
+from tokencapital.improve.propose import Candidate, newest_recipe
 from tokencapital.promote.gate import (
     Estimate,
     Verdict,
@@ -119,14 +119,13 @@ def _is_due(gate: Gate, release: Release, parent: Policy, batch: OpenBatch) -> b
 
 
 def _fewest_entities(gate: Gate, candidate: Candidate, now: datetime) -> int:
-    """A refresh is compared on what there is; a change waits until a look at it can pay."""
+    """A refresh is compared on what there is; a change waits until another look at one of its recipe can pay."""
     if candidate.lane is Lane.REFRESH:
         return 1
     batch = gate.sealed.open(now).id
-    earlier = book.releases(gate.store, gate.capability)
-    return entities_wanted(
-        [one.evidence for one in earlier if one.lane is Lane.CHANGE and one.evidence.details.get("batch") == batch]
-    )
+    changes = [one for one in book.releases(gate.store, gate.capability) if one.lane is Lane.CHANGE]
+    mine = [one.evidence for one in changes if newest_recipe(one) == (candidate.policy.recipes or (None,))[-1]]
+    return entities_wanted([evidence for evidence in mine if evidence.details.get("batch") == batch])
 
 
 def worth_a_look(gate: Gate, candidate: Candidate, now: datetime) -> bool:
