@@ -30,7 +30,7 @@ from tokencapital.core.clock import RecordedClock
 from tokencapital.record.importers import STREAM, read_recording
 from tokencapital.simulate.service_desk import TICKET, service_desk
 from tokencapital.testing.desks import play_desk
-from tokencapital.testing.twins import Given, answers_of, hashing_model
+from tokencapital.testing.twins import SURE, Given, answers_of, hashing_model, release_changed
 
 BANKING77 = Path(__file__).parents[1] / "../shared/data/banking77.cases.jsonl.gz"
 JUDGMENTS = 2_310
@@ -48,6 +48,8 @@ def compare(store: str, folder: Path, capability: str, cases: Sequence[Case], *,
         Platform.open(Settings(store=store), clock=clock) as here,
         Platform.open(Settings(store=str(new)), clock=clock) as there,
     ):
+        if asks:
+            release_changed(here, capability, exemplars=6, generalist_rule=SURE)
         started = perf_counter()
         packed = export_bundle(here, capability, file, by="bench")
         exported = perf_counter()

@@ -29,7 +29,7 @@ from tokencapital.core.case import Case, Message, Mode
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.knowledge import Media, Piece
-from tokencapital.core.policy import Decision, Evidence, Lane, Release, StageRule, Threshold
+from tokencapital.core.policy import Lane
 from tokencapital.core.split import Split
 from tokencapital.evaluate.sealed import sealed_for_bundle
 from tokencapital.simulate.service_desk import TICKET, TRIAGE
@@ -38,11 +38,10 @@ from tokencapital.store.cases import read_cases
 from tokencapital.store.judgments import withdraw
 from tokencapital.store.knowledge import NewDocument, take_document
 from tokencapital.store.manifest import assign, sealed_groups, split_of_cases
-from tokencapital.store.releases import append_release, save_policy
 from tokencapital.store.schema import judgment, metadata, notice, work_case
 from tokencapital.testing.desks import PlayedDesk, play_desk
 from tokencapital.testing.traces import lost_words, payload_bodies, traces
-from tokencapital.testing.twins import answers_of, hashing_model
+from tokencapital.testing.twins import SURE, answers_of, hashing_model, release_changed
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ANSWERS = 500
@@ -127,22 +126,7 @@ def taught_by_hand(platform: Platform, capability: str) -> None:
         propose_by_hand(place, ByHand(text="Doors that stick are not urgent.", by="mira")),
     ]
     lessons = tuple(approve(platform, one.id, "mira").id for one in proposed)
-    sure = StageRule(threshold=Threshold(score=0.5, tolerance=0.1, delta=0.1, n=50, errors=1, calibrated_on=50))
-    release_policy(platform, capability, lessons=lessons, exemplars=6, generalist_rule=sure)
-
-
-def release_policy(platform: Platform, capability: str, **changes: object) -> None:
-    """The live policy with these changes is live."""
-    place = platform.workplace(capability)
-    policy = msgspec.structs.replace(place.releases.live(capability).policy, **changes)
-    save_policy(platform.store, policy)
-    append_release(
-        platform.store,
-        Release(
-            id=platform.ids.new("rel"), capability=capability, policy=policy.hash, at=NOW, lane=Lane.CHANGE,
-            decision=Decision.PROMOTED, evidence=Evidence(n=0), decided_by="mira",
-        ),
-    )  # fmt: skip
+    release_changed(platform, capability, lessons=lessons, exemplars=6, generalist_rule=SURE)
 
 
 def test_documents_come_along_where_the_policy_shows_passages(
@@ -155,7 +139,7 @@ def test_documents_come_along_where_the_policy_shows_passages(
                 pieces=[Piece((title,), text)],
             )  # fmt: skip
             take_document(origin.store, connection, new)
-    release_policy(origin, TRIAGE, passages=2)
+    release_changed(origin, TRIAGE, passages=2)
     export_bundle(origin, TRIAGE, tmp_path / "one.tcap", by="mira")
     import_bundle(elsewhere, tmp_path / "one.tcap", by="nora")
     for title, text in HANDBOOK.items():
@@ -164,7 +148,7 @@ def test_documents_come_along_where_the_policy_shows_passages(
         assert here == there
         assert here.title == title
     assert verify(elsewhere).passed
-    assert b"mira" not in (tmp_path / "one.tcap").read_bytes()
+    assert b'"mira"' not in (tmp_path / "one.tcap").read_bytes()
 
 
 HANDBOOK = {

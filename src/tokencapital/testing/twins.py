@@ -13,10 +13,15 @@ from msgspec import Struct
 from tokencapital.app.platform import Platform
 from tokencapital.core.answer import Answer
 from tokencapital.core.case import Case, Json
+from tokencapital.core.policy import Decision, Evidence, Lane, Release, StageRule, Threshold
 from tokencapital.models.base import ModelRequest
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.ports import NoSink
+from tokencapital.store.releases import append_release, save_policy
 from tokencapital.testing.models import ScriptedModel
+
+SURE = StageRule(threshold=Threshold(score=0.5, tolerance=0.1, delta=0.1, n=50, errors=1, calibrated_on=50))
+"""A generalist under this rule answers alone whenever it is asked."""
 
 
 class Given(Struct, frozen=True):
@@ -38,6 +43,24 @@ def answers_of(platform: Platform, capability: str, cases: Sequence[Case]) -> li
     engine = Engine(place.capability, msgspec.structs.replace(place.parts, sink=NoSink()), place.engine.memory)
     done = [exchange.trajectory for exchange in asyncio.run(engine.answer_many(cases))]
     return [Given(one.answer, one.propensity, one.failure) for one in done]
+
+
+def release_changed(platform: Platform, capability: str, **changes: object) -> None:
+    """The live policy with these changes is live."""
+    place = platform.workplace(capability)
+    policy = msgspec.structs.replace(place.releases.live(capability).policy, **changes)
+    save_policy(platform.store, policy)
+    release = Release(
+        id=platform.ids.new("rel"),
+        capability=capability,
+        policy=policy.hash,
+        at=place.now(),
+        lane=Lane.CHANGE,
+        decision=Decision.PROMOTED,
+        evidence=Evidence(n=0, reason="made live to be compared"),
+        decided_by="twins",
+    )
+    append_release(platform.store, release)
 
 
 def _reply(request: ModelRequest) -> str:
