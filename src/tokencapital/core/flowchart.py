@@ -25,9 +25,10 @@ class Flowchart(Struct, frozen=True, kw_only=True):
 
     @property
     def start(self) -> str:
-        """The first step: the first in order that nothing leads to."""
+        """The first in order to which nothing leads, or conditions alone; where there is none, the first."""
         led_to = self._led_to()
-        return next((step for step in self.graph if step not in led_to), next(iter(self.graph)))
+        first = (step for step in self.graph if not led_to & (set(self.before(step)) - {step}))
+        return next(first, next(iter(self.graph)))
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -18,12 +18,21 @@ from tokencapital.core.case import Json, Value
 from tokencapital.core.knowledge import PASSAGE_ID, Citation, PassageHit
 from tokencapital.serve.ports import PassageReader
 
-_ID = rf"{PASSAGE_ID}_\w*"
-_ITEM = rf"(?:(?:passages?|sources?)\s*:?\s*)?[#^]?(?:\d{{1,3}}|{_ID})"
-_GROUP = rf"[\[【]\s*(?P<items>{_ITEM}(?:\s*(?:[,;&]|and)?\s*{_ITEM})*)\s*[\]】]"
-_IDS_ALONE = rf"[\[【]\s*(?P<ids>{_ID}(?:\s*[,;&]?\s*{_ID})*)\s*[\]】]"
-_WITH_NUMBERS = re.compile(rf"[ \t]*(?:{_GROUP}|(?P<bare>{_ID}))", re.IGNORECASE)
-_WITHOUT_NUMBERS = re.compile(rf"[ \t]*(?:{_IDS_ALONE}|(?P<bare>{_ID}))", re.IGNORECASE)
+_ID = rf"{PASSAGE_ID}_\w*+"
+_ITEM = rf"(?:(?:passages?|sources?)\s*+:?\s*+)?[#^]?(?:\d{{1,3}}(?!\d)|{_ID})"
+_BETWEEN = r"(?:\s*+[,;&]\s*+(?:and\s++)?|\s++and\s++|\s++)"
+
+
+def _pattern(item: str) -> re.Pattern[str]:
+    """Items in brackets, one bracket or several in a row, or an id alone; with the blanks before them.
+
+    Repeats are possessive, so that no text takes long, whatever is in it.
+    """
+    group = rf"[\[【]\s*+{item}(?:{_BETWEEN}{item})*+\s*+[\]】]"
+    return re.compile(rf"(?<![ \t])[ \t]*+(?:{group}(?:[ \t]*+{group})*+|{_ID})", re.IGNORECASE)
+
+
+_WITH_NUMBERS, _WITHOUT_NUMBERS = _pattern(_ITEM), _pattern(_ID)
 _NAMED = re.compile(rf"{_ID}|\d+", re.IGNORECASE)
 _MENTIONED = re.compile(_ID, re.IGNORECASE)
 _MOST_PASSES = 50
