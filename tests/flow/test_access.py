@@ -550,6 +550,33 @@ def test_one_says_oneself_what_one_knows(closed: Platform) -> None:
     assert "desk" in page and "north" in page
 
 
+def test_ones_own_password_is_changed_by_who_knows_it(closed: Platform) -> None:
+    client, other = logged_in(closed, "expert"), logged_in(closed, "expert")
+    new = "quite another sentence"
+    for sent in ({"password": "a guess", "new_password": new}, {"password": PASSWORD, "new_password": "short"}):
+        refused = client.post("/me/password", data={"token": token_of(client), **sent})
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
+    sent = {"token": token_of(client), "password": PASSWORD, "new_password": new}
+    assert client.post("/me/password", data=sent).status_code == 303
+    assert client.get("/me").status_code == 200
+    assert other.get("/me").status_code == 303
+    assert log_in(browser(closed), "expert").status_code == 401
+    assert log_in(browser(closed), "expert", new).status_code == 303
+
+
+def test_a_link_on_another_site_logs_nobody_out(closed: Platform) -> None:
+    """Browsers keep back the cookie of a session there; it must not be taken for missing and set anew."""
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    asked = browser(closed).get("/capability/50%25%20%22off?x=1&y=%22", headers=followed)
+    assert asked.status_code == 200
+    assert "set-cookie" not in asked.headers
+    assert 'content="0; url=/capability/50%25%20%22off?x=1&amp;y=%22"' in asked.text
+    client = logged_in(closed, "expert")
+    assert "Log out" in client.get("/me", headers=followed).text
+    assert browser(closed).get("/login", headers=followed).status_code == 200
+
+
 def test_how_often_one_is_right_is_for_ones_own_eyes(closed: Platform, tmp_path: Path) -> None:
     assert logged_in(closed, "expert").get("/me/reliability").status_code == 200
     with Platform.open(Settings(store=str(tmp_path / "open.db"))) as house:

@@ -90,18 +90,22 @@ class Access:
 
     async def log_in(self, login: str, password: str) -> str:
         """The token of a new session. Raises AccessRefused, which does not tell whether there is such a login."""
+        await self.check(login, password)
         now = self._clock.now()
-        self._throttle.attempt(login, now)
-        async with self._checking:
-            known = await run_in_threadpool(self._check, login, password)
-        if not known:
-            raise AccessRefused("this login and password do not fit together", remedy="Ask an admin for a new one.")
-        self._throttle.forget(login)
         token = secrets.token_urlsafe(32)
         with self._store.begin():
             forget_sessions(self._store, now - self._idle, now)
             start_session(self._store, token, login, now, now + self._lasts)
         return token
+
+    async def check(self, login: str, password: str) -> None:
+        """Returns where the password is that of the login, and takes as long where it is not. Raises AccessRefused."""
+        self._throttle.attempt(login, self._clock.now())
+        async with self._checking:
+            known = await run_in_threadpool(self._fitting, login, password)
+        if not known:
+            raise AccessRefused("this login and password do not fit together", remedy="Ask an admin for a new one.")
+        self._throttle.forget(login)
 
     def log_out(self, visitor: Visitor) -> None:
         """The visitor's session is over."""
@@ -121,7 +125,7 @@ class Access:
         key = self._settings.key
         return key is not None and kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), key.encode())
 
-    def _check(self, login: str, password: str) -> bool:
+    def _fitting(self, login: str, password: str) -> bool:
         secret = secret_of(self._store, login)
         known = self._fits(secret, password)
         if known and secret is not None and is_dated(secret):

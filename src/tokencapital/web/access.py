@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from tokencapital.app.access import Access
 from tokencapital.core.errors import AccessRefused, TooManyAttempts
 from tokencapital.core.people import ANYBODY
-from tokencapital.web.pages import Pages, own_path
+from tokencapital.web.pages import Pages, asked_again, own_path
 
 _MOST_LENGTH = 64
 
@@ -31,6 +31,9 @@ class AccessPages:
 
     async def show(self, request: Request) -> Response:
         """The form; whoever is in already, or has nothing to log in to, is led on."""
+        again = asked_again(request)
+        if again is not None:
+            return again
         visitor, onward = self._pages.visitor(request), own_path(request.query_params.get("onward", "/"))
         if visitor.open or visitor.login is not None:
             return self._pages.onward(request, onward)

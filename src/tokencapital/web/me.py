@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from tokencapital.app.accounts import change_password
+from tokencapital.app.guard import READERS
 from tokencapital.app.platform import Platform
 from tokencapital.app.reliability import reliability_of
 from tokencapital.app.retracting import retract
@@ -37,14 +40,18 @@ class OwnPages:
             self._pages.route("/me/reliability", self.reliability, ANYBODY),
             self._pages.route("/me/fields", self.know, ANYBODY, methods=["POST"]),
             self._pages.route("/me/retract", self.retract, ANYBODY, methods=["POST"]),
+            self._pages.route("/me/password", self.change_password, ANYBODY, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
         """One's own judgments and notices; the name only where it is known who looks."""
-        visitor, store = self._pages.visitor(request), self._platform.store
-        me = visitor.expert
+        me = self._pages.visitor(request).expert
         if me is None:
-            return self._pages.render(request, "me.html", {"me": None})
+            return self._pages.render(request, "me.html", {"me": None, "problem": ""})
+        return self._own(request, me)
+
+    def _own(self, request: Request, me: str, problem: str = "", status: int = 200) -> Response:
+        visitor, store = self._pages.visitor(request), self._platform.store
         declared = read_contributor(store, me)
         facts = {
             "me": declared,
@@ -53,8 +60,10 @@ class OwnPages:
             "newest": own_judgments(store, me, _NEWEST),
             "notices": notices(store, declared.group),
             "capabilities": [one.name for one in self._platform.capabilities()],
+            "reads": bool(READERS & visitor.roles),
+            "problem": problem,
         }
-        return self._pages.render(request, "me.html", facts)
+        return self._pages.render(request, "me.html", facts, status)
 
     async def reliability(self, request: Request) -> Response:
         """How often one is right, for nobody's eyes but one's own: an open house does not know whose eyes these are."""
@@ -83,6 +92,20 @@ class OwnPages:
             raise AccessRefused("this is no judgment of yours that stands")
         retract(self._platform, [wanted], by=me, reason=None)
         return self._pages.onward(request, "/me")
+
+    async def change_password(self, request: Request) -> Response:
+        """Only the new password opens the account; other sessions of it are over, and this one goes on anew."""
+        visitor, form = await self._pages.form(request)
+        if visitor.login is None:
+            raise AccessRefused("nobody has a password in an open house")
+        try:
+            await self._platform.access.check(visitor.login, form.get("password", ""))
+            me, new = _known(visitor), form.get("new_password", "")
+            await run_in_threadpool(change_password, self._platform, visitor.login, new, me)
+            token = await self._platform.access.log_in(visitor.login, new)
+        except (AccessRefused, InputError) as error:
+            return self._own(request, _known(visitor), str(error), 422)
+        return self._pages.onward(request, "/me", session=token)
 
 
 def _known(visitor: Visitor) -> str:

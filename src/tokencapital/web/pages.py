@@ -21,7 +21,7 @@ from tokencapital.core.errors import AccessRefused, InputError
 from tokencapital.core.people import Role
 from tokencapital.web.navigation import capability_links, house_links
 
-__all__ = ["Form", "Page", "Pages", "Visitor", "own_path", "read_form", "shown"]
+__all__ = ["Form", "Page", "Pages", "Visitor", "asked_again", "own_path", "read_form", "shown"]
 _MOST_FIELDS = 500
 _LEAST_SHOWN = 0.001
 _WATT_HOURS = ((1e3, "kWh"), (1.0, "Wh"), (1e-3, "mWh"), (1e-6, "µWh"), (1e-9, "nWh"))
@@ -72,8 +72,9 @@ class Pages:
             self._mounted.add(path)
 
         async def guarded(request: Request) -> Response:
-            if _comes_without_cookies(request):
-                return _again(request)
+            again = asked_again(request)
+            if again is not None:
+                return again
             visitor = self.visitor(request)
             if not visitor.open and visitor.login is None:
                 return RedirectResponse(f"/login?{urlencode({'onward': _came_from(request)})}", 303, headers=_HEADERS)
@@ -138,15 +139,15 @@ def read_form(body: bytes) -> Form:
     return {name: value.strip() for name, value in fields}
 
 
-def _comes_without_cookies(request: Request) -> bool:
-    """Whether a link on another site led here: browsers then keep back the cookies of whoever is logged in."""
+def asked_again(request: Request) -> Response | None:
+    """Where a link on another site led here the browser is told to ask once more, from here; None: it did not.
+
+    It keeps back the cookies of whoever is logged in until then, and new ones would log them out.
+    """
     told = request.headers.get
     followed = told("sec-fetch-site") == "cross-site" and told("sec-fetch-mode") == "navigate"
-    return followed and request.method == "GET" and session_cookie(request) not in request.cookies
-
-
-def _again(request: Request) -> Response:
-    """Has the browser ask once more for the page, this time from here, so that it sends its cookies along."""
+    if not followed or request.method != "GET" or session_cookie(request) in request.cookies:
+        return None
     onward = escape(_address(request), quote=True)
     return HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0; url={onward}">', headers=_HEADERS)
 
