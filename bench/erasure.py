@@ -33,14 +33,14 @@ CUSTOMERS = 12
 SEARCHES = 20
 
 
-def erase_one(played: Path, folder: Path, number: int, **asked: str) -> dict[str, Any]:
+def erase_one(played: Path, folder: Path, number: int, asked: Erasure) -> dict[str, Any]:
     """One erasure on a copy of the played store, with what was found of it afterwards."""
     copy = Path(shutil.copy(played, folder / f"copy-{number}.sqlite"))
     with Platform.open(Settings(store=str(copy))) as platform:
         before = payload_bodies(platform.store)
         platform.knowledge.search("anything", platform.clock.now())
         started = perf_counter()
-        done = asyncio.run(erase_and_rebuild(platform, Erasure(by="bench", **asked)))
+        done = asyncio.run(erase_and_rebuild(platform, asked))
         seconds = perf_counter() - started
         lost = sorted(lost_words(before, payload_bodies(platform.store)))
         bundles = [export_bundle(platform, name, folder / f"{number}.tcap", by="bench") for name in (TRIAGE, TICKET)]
@@ -48,7 +48,8 @@ def erase_one(played: Path, folder: Path, number: int, **asked: str) -> dict[str
         withdrawn = set(done.wiped.withdrawn)
         hits = [hit for piece in lost[:SEARCHES] for hit in platform.knowledge.search(piece, platform.clock.now())]
         return {
-            "asked": asked,
+            "kind": done.kind,
+            "subject": done.subject,
             "payloads": done.wiped.payloads,
             "judgments": len(withdrawn),
             "artifacts": len(done.artifacts),
@@ -74,7 +75,7 @@ def main() -> None:
         play_desk(str(played), CASES)
         runs = []
         for number, asked in enumerate(_subjects(played)):
-            runs.append(erase_one(played, folder, number, **asked))
+            runs.append(erase_one(played, folder, number, asked))
             print(json.dumps(runs[-1]), file=sys.stderr)
     options.json.write_text(json.dumps({"runs": runs}, indent=2) + "\n", "utf-8")
     if any(run["in_files"] + run["in_artifacts"] + run["in_bundles"] + run["in_searches"] for run in runs):
@@ -83,7 +84,7 @@ def main() -> None:
         sys.exit("a store does not verify after an erasure")
 
 
-def _subjects(played: Path) -> list[dict[str, str]]:
+def _subjects(played: Path) -> list[Erasure]:
     """The customers with most judgments, and all contributors."""
     groups = (
         select(work_case.c.entity_group)
@@ -94,8 +95,8 @@ def _subjects(played: Path) -> list[dict[str, str]]:
     )
     people = select(judgment.c.expert).distinct().order_by(judgment.c.expert)
     with Platform.open(Settings(store=str(played))) as platform, platform.store.read() as connection:
-        customers = [{"group": one} for one in connection.execute(groups).scalars()]
-        return [*customers, *({"contributor": one} for one in connection.execute(people).scalars())]
+        customers = [Erasure(by="bench", group=one) for one in connection.execute(groups).scalars()]
+        return [*customers, *(Erasure(by="bench", contributor=one) for one in connection.execute(people).scalars())]
 
 
 if __name__ == "__main__":

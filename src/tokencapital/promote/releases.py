@@ -14,6 +14,7 @@ from tokencapital.models.artifacts import load_specialist
 from tokencapital.models.specialist import Specialist
 from tokencapital.serve.ports import Live
 from tokencapital.store import releases as book
+from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.database import Store
 
 
@@ -114,7 +115,12 @@ def rollback(store: Store, capability: str, by: str, at: datetime, ids: IdSource
         parent=earlier.parent,
         decided_by=by,
     )
-    book.append_release(store, undone)
+    with store.begin() as connection:
+        book.append_release(store, undone)
+        act = Act(
+            what=Done.ROLLED_BACK, subject=undone.id, at=at, by=by, body={"capability": capability, "undone": live.id}
+        )
+        append_audit(store, connection, act)
     return undone
 
 
