@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 
 from msgspec import Struct
@@ -19,12 +18,6 @@ from tokencapital.store.lessons import lessons
 from tokencapital.store.marks import open_marks
 from tokencapital.store.queue import count_open
 from tokencapital.store.releases import live_release
-from tokencapital.store.tally import count_judgments
-
-_TOLD = ("SELECT MAX(position) FROM notice", "SELECT MAX(position) FROM contributor_event")
-_FRESH = timedelta(minutes=1)
-_FEW = 2_000
-"""Up to so many judgments are looked at each time."""
 
 
 class Waits(Struct, frozen=True, kw_only=True):
@@ -100,24 +93,6 @@ def loop_of(glances: Sequence[Glance]) -> Loop:
     )
 
 
-def gaps_of(platform: Platform, name: str) -> tuple[NoticeGap, ...]:
-    """The groups whose judgments of a capability teach nothing for want of a notice.
-
-    Every judgment without one is looked at, so that where there are many this is done anew only once a minute,
-    and whenever a notice was recorded or a contributor declared.
-    """
-    store, now = platform.store, platform.clock.now()
-    told = tuple(store.probe(query) for query in _TOLD)
-    known = store.kept.get(("gaps", name))
-    if known is not None and known[0] == told and now < known[1]:
-        kept: tuple[NoticeGap, ...] = known[2]
-        return kept
-    found = notice_gaps(platform, name)
-    if count_judgments(store, name) > _FEW:
-        store.keep(("gaps", name), (told, now + _FRESH, found))
-    return found
-
-
 def _glance(platform: Platform, reports: Reports, name: str) -> Glance:
     place = platform.workplace(name)
     return Glance(
@@ -126,5 +101,5 @@ def _glance(platform: Platform, reports: Reports, name: str) -> Glance:
         waits=waits_of(platform, name),
         sealed=place.sealed.gathered(),
         live=live_release(place.store, name),
-        gaps=gaps_of(platform, name),
+        gaps=notice_gaps(platform, name),
     )

@@ -6,11 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from tokencapital.app.glance import gaps_of, glance_at, loop_of, waits_of
+from tokencapital.app.glance import glance_at, loop_of, waits_of
 from tokencapital.app.guard import READERS
 from tokencapital.app.platform import Platform
 from tokencapital.app.reports import Reports
 from tokencapital.app.swapping import newest_report
+from tokencapital.app.telling import notice_gaps
 from tokencapital.core.answer import Stage
 from tokencapital.core.case import Json
 from tokencapital.core.people import ANYBODY, Role
@@ -64,7 +65,7 @@ class OverviewPages:
             "live_goal": place.goal is not None and place.goal.is_live(place.now()),
             "contract": place.capability.contract,
             "waits": waits_of(self._platform, place.name),
-            "notice_gaps": gaps_of(self._platform, place.name),
+            "notice_gaps": notice_gaps(self._platform, place.name),
             "stages": bar({stage.value: count for stage, count in report.stages.items()}),
             "all_stages": list(Stage),
             "decided": decided[: -_DECISIONS - 1 : -1],
