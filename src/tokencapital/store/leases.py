@@ -78,8 +78,9 @@ def give_back(connection: Connection, draws: Iterable[str]) -> None:
 
 def empty_hands(connection: Connection, holder: str, capability: str) -> None:
     """The holder has no draw of the capability in hand any more."""
-    there = select(open_draw.c.draw).where(open_draw.c.capability == capability)
-    connection.execute(lease.delete().where(lease.c.holder == holder, lease.c.draw.in_(there)))
+    mine = connection.execute(select(lease.c.draw).where(lease.c.holder == holder)).scalars().all()
+    there = select(open_draw.c.draw).where(open_draw.c.draw.in_(mine), open_draw.c.capability == capability)
+    give_back(connection, connection.execute(there).scalars().all() if mine else [])
 
 
 def _upsert(connection: Connection, row: dict[str, Any], holder: str) -> Any:
