@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tokencapital.app.knowing import Handed, add_bytes
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
 from tokencapital.app.telling import NoticeAsked, give_notice
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.core.people import EVERYONE, NoticeKind
+from tokencapital.store.bases import basis_of
+from tokencapital.store.experts import newest_judgment
 from tokencapital.store.queue import open_draws
 from tokencapital.testing.models import Reply, ScriptedModel
 from tokencapital.testing.people import tell_everyone
@@ -217,6 +220,25 @@ def test_a_blind_case_has_nothing_of_the_machines_in_it(tmp_path: Path) -> None:
         assert "/said/jdg_" in ines.at
         assert ines.client.get(ines.at).status_code == 200
         assert otto.client.get(ines.at).status_code == 400
+
+
+def test_a_judgment_can_rest_on_a_passage_that_the_page_shows(house: Platform) -> None:
+    book = b"# Lamps\n\nA lamp that is dark is changed by the porter on floor three.\n"
+    (added,) = add_bytes(house, "lamps.md", book, Handed(owner="mira", valid_from=datetime(2026, 2, 3, tzinfo=UTC)))
+    ines = Person(house, "ines")
+    ines.ask(LABEL, "the lamp is dark on floor three")
+    page = ines.look(LABEL)
+    assert "changed by the porter" in page
+    assert f'href="/knowledge/document/{added.document.id}"' in page
+    assert '<time datetime="2026-02-03' in page
+    (passage,) = re.findall(r'name="basis\.([^"]*)"', page)
+    said = {"verdict": "corrected", "answer": "lamp", "new_label": "lamp", "basis.psg_none": "yes"}
+    page = ines.say(LABEL, page, **said, **{f"basis.{passage}": "yes"})
+    judged = newest_judgment(house.store, LABEL, "ines", datetime(2026, 1, 1, tzinfo=UTC))
+    assert judged is not None
+    assert basis_of(house.store, judged) == [passage]
+    again = ines.client.post(f"/review/{LABEL}/undo", data={"token": token(page)}).text
+    assert f'name="basis.{passage}" value="yes" form="judgment" checked' in again
 
 
 def test_whoever_had_no_notice_is_told_that_nothing_is_taught(tmp_path: Path) -> None:

@@ -193,9 +193,10 @@ class Desk:
             raise InputError(f"the words of case {asked.case} were erased")
         blind = asks_blind(place, asked, held.holder)
         waiting = waiting_of(place, asked, case)
+        waiting = without_answer(waiting) if blind else waiting
         like = () if blind else self._like(place, case)
         return Task(
-            waiting=without_answer(waiting) if blind else waiting,
+            waiting=waiting,
             schema=place.capability.contract.schema,
             fields=_fields(place, waiting, like),
             precedents=like,

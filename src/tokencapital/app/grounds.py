@@ -13,10 +13,11 @@ from tokencapital.app.platform import Workplace
 from tokencapital.core.answer import Stage, Trajectory
 from tokencapital.core.case import Case, Value
 from tokencapital.core.judgment import Judgment
-from tokencapital.core.knowledge import PassageHit
+from tokencapital.core.knowledge import PASSAGE_ID, Document, Passage, PassageHit
 from tokencapital.core.lesson import Lesson
 from tokencapital.store.cases import read_cases, trajectories_of_case
 from tokencapital.store.judgments import find_judgments
+from tokencapital.store.knowledge import read_passages
 from tokencapital.store.lessons import read_lessons
 
 _MOST_CASES = 4
@@ -35,7 +36,8 @@ class Ground(Struct, frozen=True, kw_only=True):
     """One thing that speaks for an answer. `rests` False: the answer does not rest on it, it is only near.
 
     Of a case `text` is what was asked and `answer` what a colleague said of it; `run` is what was done on it
-    (None: nothing). `title` is that of a passage's document. `at` None: no date is known; `similarity`
+    (None: nothing). `title` is that of a passage's document, and `at` since when
+    it holds. `at` None: no date is known; `similarity`
     (cosine) None: it was not compared.
     """
 
@@ -57,8 +59,14 @@ def grounds_of(
     """What the answer rests on, then what is near it: judged cases, lessons, passages of the documents."""
     because = done.answer.because if done else ()
     lessons = [_lesson_ground(one) for one in read_lessons(place.store, because)] if because else []
-    found = [*_cases(place, because, like), *lessons, *(_passage_ground(one, because) for one in passages)]
+    found = [*_cases(place, because, like), *lessons, *_passages(place, because, [one.id for one in passages])]
     return sorted(found, key=lambda one: not one.rests)
+
+
+def citable(done: Trajectory | None, passages: Sequence[PassageHit]) -> frozenset[str]:
+    """The passages that a judgment may name as its basis: those that were found, and those that the answer names."""
+    because = done.answer.because if done else ()
+    return frozenset([*(one.id for one in passages), *(one for one in because if _is_passage(one))])
 
 
 def source_of(done: Trajectory | None) -> str:
@@ -106,16 +114,26 @@ def _lesson_ground(lesson: Lesson) -> Ground:
     return Ground(kind=GroundKind.LESSON, id=lesson.id, text=lesson.text or _ERASED, rests=True, at=lesson.at)
 
 
-def _passage_ground(passage: PassageHit, because: Sequence[str]) -> Ground:
-    title = f"{passage.title}: {passage.heading}" if passage.heading else passage.title
+def _passages(place: Workplace, because: Sequence[str], found: Sequence[str]) -> list[Ground]:
+    named = [one for one in because if _is_passage(one)]
+    known = read_passages(place.store, [*named, *found]) if named or found else {}
+    return [_passage_ground(*known[one], rests=one in named) for one in dict.fromkeys([*named, *found]) if one in known]
+
+
+def _passage_ground(passage: Passage, document: Document, *, rests: bool) -> Ground:
     return Ground(
         kind=GroundKind.PASSAGE,
         id=passage.id,
-        text=passage.text,
-        rests=passage.id in because,
-        title=title,
-        document=passage.document,
+        text=passage.text or _ERASED,
+        rests=rests,
+        at=document.valid_from,
+        title=f"{document.title}: {passage.heading}" if passage.heading else document.title,
+        document=document.id,
     )
+
+
+def _is_passage(basis: str) -> bool:
+    return basis.startswith(f"{PASSAGE_ID}_")
 
 
 def asked(case: Case) -> str:

@@ -30,6 +30,8 @@ class Knowledge:
 
     def find(self, text: str, most: int, now: datetime) -> Sequence[PassageHit]:
         """At most so many passages that hold at the time `now` and fit the text, best first."""
+        if self._store.probe("SELECT 1 FROM document_event LIMIT 1") is None:
+            return []
         self._index.refresh()
         found = self._index.search(Query(text=text, now=now, most=most, kinds=_PASSAGES))
         standing = passages_at(self._store, [one.id for one in found], now)

@@ -79,8 +79,8 @@ def read_verdict(form: Form) -> Verdict | None:
     return _VERDICTS.get(form.get("verdict", ""))
 
 
-def typed_again(task: Task, said: Judgment) -> Reading:
-    """What was said of the task before, as it stands in the boxes to be changed or said again."""
+def typed_again(task: Task, said: Judgment, basis: Collection[str]) -> Reading:
+    """What was said of the task before, resting on the passages `basis`, as it stands in the boxes to be changed."""
     answer = said.answer if isinstance(said.answer, str) and said.verdict is Verdict.CORRECTED else ""
     if task.waiting.kind not in (ContractKind.LABEL, ContractKind.FIELDS) and not answer:
         answer = task.waiting.proposed if isinstance(task.waiting.proposed, str) else ""
@@ -89,7 +89,7 @@ def typed_again(task: Task, said: Judgment) -> Reading:
         before = {one.name: one for one in SchemaForm(task.schema, task.fields, said.answer).fields()}
         shown = [one for one in form_of(task).fields() if one.name in before]
         fields = tuple(replace(one, typed=before[one.name].typed) for one in shown)
-    typed = Typed(answer=answer, reason=said.reason or "")
+    typed = Typed(answer=answer, reason=said.reason or "", basis=frozenset(basis))
     return Reading(saying=Saying(expert=said.expert, verdict=said.verdict), typed=typed, fields=fields)
 
 
@@ -99,7 +99,14 @@ def form_of(task: Task) -> SchemaForm:
     return SchemaForm(task.schema, task.fields, proposed)
 
 
-def read_judgment(task: Task, expert: str, verdict: Verdict, typed: Typed, labels: Collection[str]) -> Reading:
+class Known(Struct, frozen=True):
+    """What a judgment may name: the `labels` that are known, the `passages` that it may rest on."""
+
+    labels: Collection[str]
+    passages: Collection[str]
+
+
+def read_judgment(task: Task, expert: str, verdict: Verdict, typed: Typed, known: Known) -> Reading:
     """The typed as a judgment of the task, with what has to be put right before it can be stored.
 
     A correction that says what was proposed is no correction but `right`.
@@ -110,7 +117,7 @@ def read_judgment(task: Task, expert: str, verdict: Verdict, typed: Typed, label
         if task.waiting.kind is ContractKind.FIELDS:
             fields, answer, fault = _read_fields(task, typed)
         else:
-            answer, fault = typed.answer or None, _text_fault(task, typed, labels)
+            answer, fault = typed.answer or None, _text_fault(task, typed, known.labels)
         if not task.blind and not fault and _same(task, answer):
             verdict = Verdict.RIGHT
     saying = Saying(
@@ -119,7 +126,7 @@ def read_judgment(task: Task, expert: str, verdict: Verdict, typed: Typed, label
         answer=answer if verdict is Verdict.CORRECTED else None,
         reason=typed.reason or None,
         minutes=typed.minutes,
-        basis=tuple(sorted(typed.basis & {one.id for one in task.passages})),
+        basis=tuple(sorted(typed.basis & set(known.passages))),
     )
     return Reading(saying=saying, typed=typed, fields=fields, fault=fault)
 

@@ -12,21 +12,24 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from tokencapital.app.desk import Desk, Progress, Task
-from tokencapital.app.grounds import grounds_of, source_of
+from tokencapital.app.grounds import citable, grounds_of, source_of
 from tokencapital.app.impact import Impact, impact_since, monday
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.suggesting import LabelUse, Suggestion, suggest_labels
 from tokencapital.app.telling import NoticeGap
+from tokencapital.core.answer import Trajectory
 from tokencapital.core.case import Case, ContractKind
 from tokencapital.core.errors import ContractViolation, InputError, StoreConflict
 from tokencapital.core.judgment import Judgment, Verdict
 from tokencapital.core.people import Role
+from tokencapital.store.bases import basis_of
 from tokencapital.store.cases import read_trajectory
 from tokencapital.store.contributors import read_contributor
 from tokencapital.store.judgments import find_judgments
 from tokencapital.store.notices import notices
 from tokencapital.web.judging import (
     VERDICT_WORDS,
+    Known,
     Reading,
     Typed,
     form_of,
@@ -78,7 +81,8 @@ class ReviewPages:
         told = "You have said nothing here today that could be taken back." if taken_back == _NOTHING else ""
         view = _View(expert=expert, task=task, said=told or _told(said, undone), judged=said is not None)
         if task is not None and undone is not None and undone.case == task.waiting.case:
-            return self._render(request, replace(view, reading=typed_again(task, undone)))
+            basis = basis_of(self._platform.store, undone.id)
+            return self._render(request, replace(view, reading=typed_again(task, undone, basis)))
         return self._render(request, view)
 
     async def introduce(self, request: Request) -> Response:
@@ -98,7 +102,7 @@ class ReviewPages:
         task = self._desk.task(capability, form.get("draw", ""), expert)
         if task is None:
             return self._late(request, verdict, typed)
-        reading = read_judgment(task, expert, verdict, typed, self._labels(task))
+        reading = read_judgment(task, expert, verdict, typed, Known(self._labels(task), self._citable(task)))
         if reading.refused:
             return self._render(request, _View(expert=expert, task=task, reading=reading), 422)
         try:
@@ -139,6 +143,14 @@ class ReviewPages:
     def _labels(self, task: Task) -> tuple[str, ...]:
         return self._desk.labels(task.waiting.capability) if task.waiting.kind is ContractKind.LABEL else ()
 
+    def _citable(self, task: Task) -> frozenset[str]:
+        return citable(self._done(task), task.passages)
+
+    def _done(self, task: Task) -> Trajectory | None:
+        """What was done on the case last; None: nothing, or nothing that may be seen."""
+        run = task.waiting.trajectory
+        return read_trajectory(self._platform.store, run) if run else None
+
     def _late(self, request: Request, verdict: Verdict, typed: Typed) -> Response:
         facts = {"message": _LATE, "verdict": VERDICT_WORDS[verdict], "typed": typed.words()}
         return self._pages.render(request, "review_late.html", facts | {"path_of_review": _path(request)}, 409)
@@ -165,7 +177,7 @@ class ReviewPages:
 
     def _task_facts(self, place: Workplace, task: Task, reading: Reading | None) -> dict[str, Any]:
         waiting = task.waiting
-        done = read_trajectory(place.store, waiting.trajectory) if waiting.trajectory else None
+        done = self._done(task)
         typed = reading.typed if reading else Typed(answer=_begin(task))
         form = form_of(task)
         proposed = waiting.proposed if waiting.kind in _TEXTS and isinstance(waiting.proposed, str) else typed.answer
@@ -176,6 +188,7 @@ class ReviewPages:
             "open_fields": form.open,
             "field_confidence": (done.answer.fields if done else None) or {},
             "source": source_of(done),
+            "marks": task.marks,
             "grounds": grounds_of(place, done, task.precedents, task.passages),
             "labels": self._suggestions(place, task),
             "pieces": word_diff(proposed, typed.answer) if proposed != typed.answer else (),
