@@ -13,7 +13,7 @@ from tokencapital.core.judgment import Judgment
 from tokencapital.core.people import EVERYONE, Contributor, Notice, NoticeKind
 from tokencapital.stats.suppression import FEWEST
 from tokencapital.store.audit import Act, Done, append_audit
-from tokencapital.store.contributors import add_contributor, read_contributor
+from tokencapital.store.contributors import add_contributor, declared_contributors, read_contributor
 from tokencapital.store.database import Store
 from tokencapital.store.judgments import Change, hear_noticed, record_notice
 from tokencapital.store.notices import may_teach
@@ -42,7 +42,8 @@ class NoticeGiven(Struct, frozen=True):
 
 class NoticeGap(Struct, frozen=True):
     """A group whose judgments of a capability are kept and teach nothing, because it had no notice when they were
-    given. `judgments` None: of fewer than five people, so that their number is not told."""
+    given. There are at least `judgments` of them, a round number, so that nobody sees by one more who gave it; None:
+    they are of fewer than five people."""
 
     capability: str
     group: str
@@ -76,9 +77,9 @@ def give_notice(platform: Platform, asked: NoticeAsked) -> NoticeGiven:
 
 def declare_contributor(store: Store, declared: Contributor, *, by: str, at: datetime) -> int:
     """The contributor is as declared; returns how many judgments may teach now that did not before."""
-    if read_contributor(store, declared.pseudonym) == declared:
-        return 0
     with store.begin() as connection:
+        if declared_contributors(connection, [declared.pseudonym]).get(declared.pseudonym) == declared:
+            return 0
         add_contributor(store, declared, by=by, at=at)
         teaching = hear_noticed(store, Change(by, at, f"{declared.pseudonym} is in {declared.group}"))
         body = {"group": declared.group, "teaching": teaching}
@@ -94,9 +95,15 @@ def notice_gaps(platform: Platform, capability: str | None = None) -> tuple[Noti
         if capability in (None, one.capability):
             counted.setdefault((one.capability, one.group), []).append(one.count)
     return tuple(
-        NoticeGap(name, group, sum(counts) if len(counts) >= FEWEST else None)
+        NoticeGap(name, group, _rounded(sum(counts)) if len(counts) >= FEWEST else None)
         for (name, group), counts in sorted(counted.items())
     )
+
+
+def _rounded(count: int) -> int:
+    """The largest of 1, 5, 10, 50, 100, 500 and so on that is not above the count."""
+    power = 10 ** (len(str(count)) - 1)
+    return 5 * power if count >= 5 * power else power
 
 
 def why_untaught(store: Store, said: Judgment) -> str | None:
@@ -115,7 +122,7 @@ def why_untaught(store: Store, said: Judgment) -> str | None:
 
 def tell_players(store: Store, experts: Sequence[Contributor], at: datetime) -> None:
     """The experts of played work are declared, and their judgments from `at` on may teach in this store."""
-    for expert in experts:
+    for expert in (one for one in experts if read_contributor(store, one.pseudonym) != one):
         declare_contributor(store, expert, by=PLAYER, at=at)
     for group in sorted({EVERYONE, *(expert.group for expert in experts)}):
         record_notice(

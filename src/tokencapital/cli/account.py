@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -47,7 +48,7 @@ def add(
             asked = AccountAsked(login=login, password=password, roles=frozenset(role), by=by, contributor=contributor)
             made = make_account(platform, asked)
             output.show(f"{made.login} may log in as {made.contributor}: {', '.join(sorted(made.roles))}.")
-            output.write(made)
+            output.write(msgspec.to_builtins(made, order="deterministic"))
 
 
 @app.command("list")
@@ -67,7 +68,7 @@ def list_accounts(config: ConfigOption = None, store: StoreOption = None, json: 
             state = "active" if one.active else "disabled"
             table.add_row(one.login, one.contributor, ", ".join(sorted(one.roles)), state, f"{one.at:%Y-%m-%d}", one.by)
         output.show(table)
-        output.write(known)
+        output.write(msgspec.to_builtins(known, order="deterministic"))
 
 
 @app.command()
@@ -90,7 +91,7 @@ def roles(
     with told_plainly(), open_house(config, store) as platform:
         changed = give_roles(platform, login, role, by)
         output.show(f"{changed.login} has the roles {', '.join(sorted(changed.roles))}.")
-        output.write(changed)
+        output.write(msgspec.to_builtins(changed, order="deterministic"))
 
 
 @app.command()
@@ -113,7 +114,7 @@ def disable(
     with told_plainly(), open_house(config, store) as platform:
         changed = enable_account(platform, login, by) if again else disable_account(platform, login, by)
         output.show(f"{changed.login} is {'active' if changed.active else 'disabled'}.")
-        output.write(changed)
+        output.write(msgspec.to_builtins(changed, order="deterministic"))
 
 
 @app.command()
@@ -138,7 +139,7 @@ def passwd(
         with open_house(config, store) as platform:
             changed = change_password(platform, login, password, by)
             output.show(f"{changed.login} has a new password.")
-            output.write(changed)
+            output.write(msgspec.to_builtins(changed, order="deterministic"))
 
 
 def _password(variable: str | None) -> str:
