@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tokencapital.app.knowledge import EVERYTHING
+from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError, SettingsError
 from tokencapital.core.knowledge import HitKind
-from tokencapital.record.knowledge_routes import LONGEST_QUERY, MOST_HITS
+from tokencapital.record.knowledge_routes import MOST_HITS, KnowledgeQuery
 from tokencapital.store.knowledge import passages_at, read_passages
 
 if TYPE_CHECKING:
@@ -56,18 +56,16 @@ class _Tools:
         `query` is a question or some words; `most` is how many hits to give at most; `kinds` limits them to
         `passage`, `lesson` or `judgment`.
         """
-        if not query.strip() or len(query) > LONGEST_QUERY:
-            raise ValueError(f"`query` has 1 to {LONGEST_QUERY} characters")
-        wanted = frozenset(HitKind(kind) for kind in kinds or ()) or EVERYTHING
-        count = max(1, min(most, MOST_HITS))
-        hits = self._platform.knowledge.search(query, self._now(), most=count, kinds=wanted)
+        wanted = tuple(HitKind(kind) for kind in kinds or ())
+        asked = KnowledgeQuery(query=query, most=max(1, min(most, MOST_HITS)), kinds=wanted)
+        hits = ask_knowledge(self._platform, asked)
         return {"hits": [msgspec.to_builtins(hit) for hit in hits]}
 
     def read_passage(self, passage: str) -> dict[str, Any]:
         """Read one passage by its id (`psg_…`), with its document, and whether it still holds."""
         found = read_passages(self._platform.store, [passage]).get(passage)
         if found is None:
-            raise ValueError(str(InputError(f"there is no passage {passage}", remedy="Search for its id first.")))
+            raise InputError(f"there is no passage {passage}", remedy="Search for its id first.")
         one, document = found
         holds = passage in passages_at(self._platform.store, [passage], self._now())
         return {

@@ -31,9 +31,9 @@ class KnowledgeQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         if not self.query.strip() or len(self.query) > LONGEST_QUERY:
-            raise ValueError(f"`query` has 1 to {LONGEST_QUERY} characters")
+            raise InputError(f"`query` has 1 to {LONGEST_QUERY} characters")
         if not 1 <= self.most <= MOST_HITS:
-            raise ValueError(f"`most` is not between 1 and {MOST_HITS}")
+            raise InputError(f"`most` is not between 1 and {MOST_HITS}")
 
 
 Search = Callable[[KnowledgeQuery], Sequence[Hit]]
