@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tokencapital.account.statements import Statement, draw_up
 from tokencapital.app.arms import ArmResult, arms, run_arm, score_arm
+from tokencapital.app.knowing import Handed, add_bytes
 from tokencapital.app.pictures import CurveLine, save_pictures
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.played import GainStep, RuleRecovery, Unseen, answers_at, gain_steps, rule_recovery
@@ -26,7 +27,7 @@ from tokencapital.core.errors import SettingsError
 from tokencapital.core.policy import Release
 from tokencapital.models.base import ModelRequest
 from tokencapital.simulate.base import Organization
-from tokencapital.simulate.service_desk import TICKET, TRIAGE, service_desk
+from tokencapital.simulate.service_desk import START, TICKET, TRIAGE, handbook, service_desk
 from tokencapital.store import releases as book
 from tokencapital.store.ledger import transactions
 from tokencapital.store.turns import Turn, turns
@@ -80,6 +81,7 @@ def run_demo(folder: Path, told: Told) -> DemoReport:
     for old in folder.glob("demo.sqlite*"):
         old.unlink()
     desk = service_desk(SEED)
+    _add_handbook(str(store))
     played = tuple(asyncio.run(_play(desk, name, str(store), told)) for name in (TRIAGE, TICKET))
     results, why_not = _compare(desk, str(store), told)
     with Platform.open(Settings(store=str(store))) as platform:
@@ -94,6 +96,12 @@ def run_demo(folder: Path, told: Told) -> DemoReport:
         store=str(store),
         seconds=perf_counter() - started,
     )
+
+
+def _add_handbook(store: str) -> None:
+    """The desk's own handbook can be asked from the first day on."""
+    with Platform.open(Settings(store=store), clock=RecordedClock(START), key=KEY) as platform:
+        add_bytes(platform, "service_desk_handbook.md", handbook(), Handed(owner="head of the service desk"))
 
 
 def curve_line(one: Played) -> CurveLine:
