@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench docs clean
+.PHONY: setup demo test check bench docs screenshots clean
 
 setup: $(READY)
 
@@ -41,6 +41,10 @@ bench: setup
 # Writes docs/reference/ from the code.
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# Writes docs/pages.md and its pictures, with the system's Chromium.
+screenshots: setup
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -19,12 +19,14 @@ from typing import Any
 import msgspec
 import pytest
 import uvicorn
+from starlette.routing import Route
 from typer.testing import CliRunner
 
 from tokencapital.app.house import open_house
+from tokencapital.app.platform import Platform
 from tokencapital.app.replay import TURNS
 from tokencapital.app.server import build_app
-from tokencapital.app.settings import load_settings
+from tokencapital.app.settings import Settings, load_settings
 from tokencapital.cli import app
 from tokencapital.core.answer import Answer, Stage, Trajectory
 from tokencapital.core.clock import SystemClock
@@ -37,6 +39,7 @@ from tokencapital.promote.gate import FEWEST_SEALED, LOOK_GROWTH
 from tokencapital.review.queue import SEALED_PART, UNIFORM_PART
 from tokencapital.serve import gateway
 from tokencapital.serve.wire import answer_headers
+from tokencapital.web.site import Site
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -44,6 +47,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.parent != REFERENCE]
 BIN = Path(sys.executable).parent
 
+UNPICTURED = {"/static/{name}", "/capability/{capability}/chart/{chart}", "/review/{capability}/said/{judgment}"}
+"""What is no page, and what only who judged blindly sees."""
 EXPLORE = next(field.default for field in msgspec.structs.fields(Policy) if field.name == "explore")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -223,3 +228,16 @@ def _served() -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def test_every_page_is_pictured(tmp_path: Path) -> None:
+    """docs/pages.md has each page that the site mounts, with a picture that is not too large to keep."""
+    told = (ROOT / "docs/pages.md").read_text("utf-8")
+    with Platform.open(Settings(store=str(tmp_path / "store.db"))) as platform:
+        routes = Site(platform).routes()
+    pages = {one.path for one in routes if isinstance(one, Route) and "GET" in (one.methods or ())}
+    missing = {path for path in pages - UNPICTURED if f"## `{path}`" not in told}
+    assert missing == set()
+    pictured = {ROOT / "docs" / name for name in re.findall(r"\]\((pictures/pages/[^)]+)\)", told)}
+    assert pictured == set((ROOT / "docs/pictures/pages").glob("*.png"))
+    assert max(path.stat().st_size for path in pictured) < 150_000

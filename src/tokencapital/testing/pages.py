@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import product
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sqlalchemy import Column, Table, select
 from starlette.routing import BaseRoute, Route
@@ -36,6 +36,14 @@ def addresses(routes: Iterable[BaseRoute], store: Store, *, pages_only: bool = T
             continue
         found += _filled(route.path, store)
     return list(dict.fromkeys(found))
+
+
+def route_of(routes: Iterable[BaseRoute], path: str) -> str:
+    """The path of the route that answers an address, with its parameters named. Raises LookupError for none."""
+    for route in routes:
+        if isinstance(route, Route) and route.path_regex.match(unquote(path)) and "GET" in (route.methods or ()):
+            return route.path
+    raise LookupError(path)
 
 
 def _filled(path: str, store: Store) -> list[str]:
