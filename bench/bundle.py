@@ -49,14 +49,13 @@ def compare(store: str, folder: Path, capability: str, cases: Sequence[Case], *,
         Platform.open(Settings(store=str(new)), clock=clock) as there,
     ):
         if asks:
+            here.generalist, there.generalist = hashing_model(), hashing_model()
             release_changed(here, capability, exemplars=6, generalist_rule=SURE)
         started = perf_counter()
         packed = export_bundle(here, capability, file, by="bench")
         exported = perf_counter()
         import_bundle(there, file, by="bench")
         imported = perf_counter()
-        if asks:
-            here.generalist, there.generalist = hashing_model(), hashing_model()
         ours, theirs = answers_of(here, capability, cases), answers_of(there, capability, cases)
         return {
             "capability": capability,
