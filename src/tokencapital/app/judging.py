@@ -18,7 +18,7 @@ from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
 from tokencapital.review.judgments import Accepted, accept
 from tokencapital.review.routes import Said
-from tokencapital.store.basis import record_basis
+from tokencapital.store.bases import record_basis
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
 from tokencapital.store.conflicts import open_disagreements
 from tokencapital.store.experts import judges_of
@@ -61,7 +61,7 @@ def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
         minutes = _minutes(connection, said, asked, place.now())
         judgment = _judgment(place, said, Subject(case_id, asked, done, minutes), manner)
         accepted = take_down(place, [judgment], {case_id: _alike(place, case)})[0]
-        record_basis(place.store, judgment.id, manner.basis)
+        record_basis(place.store, connection, judgment.id, manner.basis)
         if asked is not None:
             give_back(connection, [asked.id])
             pass_on(place, asked, judgment)
