@@ -81,7 +81,7 @@ class Expert:
         self.pressed = 0
         self.troubles: list[str] = []
         self.context: BrowserContext = chromium.new_context(**{"viewport": LAPTOP, **look})
-        self.context.set_default_timeout(5_000)
+        self.context.set_default_timeout(20_000)
         self.context.on("request", self._only_here)
         self.page: Page = self.context.new_page()
         self.page.on("console", lambda said: self.troubles.append(f"console {said.type}: {said.text}"))
@@ -225,7 +225,7 @@ class Hour:
                 else:
                     expert.press("Control+a", "Delete")
                     expert.type(right.get(name, ""))
-                assert page.locator(f".field.changed:has([name='field.{name}'])").count() == 1
+                expect(page.locator(f".field.changed:has([name='field.{name}'])")).to_have_count(1)
             if name != "urgency":
                 expert.press("Tab")
         expert.say("Enter")
@@ -359,7 +359,7 @@ def disagree(chromium: Browser, ines: Expert) -> None:
         assert set(sides) == {ours, theirs}
         assert "people are locked in" in mira.page.locator(".sides").inner_text()
         mira.press("Enter")
-        assert "Choose a side first" in mira.page.locator("#status").inner_text()
+        expect(mira.page.locator("#status")).to_contain_text("Choose a side first")
         mira.press(str(sides.index(ours) + 1), "w")
         mira.type("lifts belong to the building")
         mira.say("Enter", "Enter")
@@ -420,12 +420,12 @@ def test_every_page_of_judging_is_accessible(house: Platform, desk: tuple[str, T
             check_accessible(nora.page)
             nora.enter(TRIAGE)
             nora.press("?")
-            assert nora.page.locator("dialog[open]").count() == 1
+            expect(nora.page.locator("dialog[open]")).to_have_count(1)
             check_accessible(nora.page)
             nora.press("Escape", "c")
             nora.type("zzz")
             nora.press("Enter")
-            assert "is a new label" in nora.page.locator("#status").inner_text()
+            expect(nora.page.locator("#status")).to_contain_text("is a new label")
             check_accessible(nora.page)
             nora.enter(TICKET)
             nora.press("c")
