@@ -104,6 +104,9 @@ def _capability(one: CapabilityReport) -> Table:
         table.add_row("promise", f"{text} ({one.promise.errors} of {one.promise.n} wrong when calibrated)")
     else:
         table.add_row("promise", "none: the specialist answers nothing alone")
+    for stage, found in one.errors.items():
+        bounds = f" ({percent(found.interval.low)} to {percent(found.interval.high)})" if found.interval else ""
+        table.add_row(f"wrong, {stage} alone", f"{percent(found.share)}{bounds} of {found.n} judged since the release")
     if one.agreement is not None:
         table.add_row("right, by turn", " ".join(percent(share) for share in one.agreement))
     for name, view in (("marginal", one.marginal), ("all-in", one.all_in)):
