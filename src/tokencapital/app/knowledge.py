@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from tokencapital.core.errors import StoreError
 from tokencapital.core.knowledge import Citation, Hit, HitKind, PassageHit
 from tokencapital.models.base import Embedder
 from tokencapital.store.database import Store
@@ -45,6 +48,14 @@ class Knowledge:
         """Everything committed before the call is known; returns how many passages, lessons and judgments there are."""
         self._index.refresh()
         return len(self._index)
+
+    def warm(self) -> None:
+        """The index is being filled beside whatever else is done, so that the first question need not wait for it."""
+        threading.Thread(target=self._warm, name="knowledge", daemon=True).start()
+
+    def _warm(self) -> None:
+        with suppress(StoreError):  # the house was closed meanwhile, or the first question will tell
+            self._index.refresh()
 
     @property
     def size_bytes(self) -> int:

@@ -37,5 +37,6 @@ def serve(
             stderr.print("No capability is declared yet; see docs/how-to/serve.md.", style="yellow")
         for one in known:
             stderr.print(f"{one.name}: {one.contract.kind}, mode {one.mode}", highlight=False)
+        platform.knowledge.warm()
         stderr.print(f"Pages to read and judge on: http://{host}:{port}/", highlight=False)
         run(OwnNames(build_app(platform, Site(platform)), platform.access), host, port)
