@@ -439,6 +439,31 @@ def test_every_page_of_judging_is_accessible(house: Platform, desk: tuple[str, T
     in_chromium(visit)
 
 
+def test_what_was_typed_outlives_a_reload(house: Platform, desk: tuple[str, TimedApp]) -> None:
+    def reload(chromium: Browser) -> None:
+        with Expert(chromium, desk[0], house, "nora") as nora:
+            nora.enter(TICKET)
+            nora.press("c", "Control+a")
+            nora.type("lamp <b>")
+            nora.press("Escape", "w")
+            nora.type("seen")
+            nora.enter(TICKET)
+            expect(nora.page.locator("[name='field.device']")).to_have_value("lamp <b>")
+            expect(nora.page.locator(".field.changed")).to_have_count(1)
+            expect(nora.page.locator("#reason")).to_have_value("seen")
+            nora.say("Control+Enter")
+            expect(nora.page.locator("#reason")).to_have_value("")
+            nora.enter(TRIAGE)
+            nora.press("3", "w")
+            chosen = nora.page.locator("#answer").input_value()
+            nora.enter(TRIAGE)
+            expect(nora.page.locator("#answer")).to_have_value(chosen)
+            nora.say("Enter")
+            assert f"({chosen})" in nora.said()
+
+    in_chromium(reload)
+
+
 def disagreeing(nora: Expert) -> None:
     """Two people have answered one case differently."""
     text, *labels = DOUBTED

@@ -183,6 +183,7 @@ class ReviewPages:
         proposed = waiting.proposed if waiting.kind in _TEXTS and isinstance(waiting.proposed, str) else typed.answer
         return {
             "typed": typed,
+            "is_typed": reading is not None,
             "fault": reading.fault if reading else "",
             "fields": (reading.fields if reading else ()) or form.fields(),
             "open_fields": form.open,

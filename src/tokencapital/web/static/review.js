@@ -56,6 +56,33 @@
   form.addEventListener("tcap-chosen", (event) => { begun(); tell(event.detail); });
   begun();
 
+  // What was typed outlives a reload, a lost connection or a login that ran out: in this tab, for this case only.
+  const DRAFT = "tcap-draft";
+  const boxes = () => [...form.elements].filter((one) => one.name && !["hidden", "submit"].includes(one.type));
+  const valueOf = (one) => (one.type === "checkbox" ? one.checked : one.value);
+  const keep = () => {
+    const typed = Object.fromEntries(boxes().map((one) => [one.name, valueOf(one)]));
+    try { sessionStorage.setItem(DRAFT, JSON.stringify({draw: form.dataset.draw, typed})); } catch { /* it is only lost */ }
+  };
+  const restore = () => {
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem(DRAFT)); } catch { return; }
+    if (!kept || kept.draw !== form.dataset.draw) {
+      try { sessionStorage.removeItem(DRAFT); } catch { /* there is none */ }
+      return;
+    }
+    if (form.dataset.typed) return;
+    for (const one of boxes()) {
+      if (!(one.name in kept.typed) || kept.typed[one.name] === valueOf(one)) continue;
+      if (one.type === "checkbox") one.checked = kept.typed[one.name];
+      else one.value = kept.typed[one.name];
+      one.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+  };
+  restore();
+  form.addEventListener("input", keep);
+  form.addEventListener("tcap-chosen", keep);
+
   const go = (selector) => {
     if (!selector) return false;
     selector.focus();
