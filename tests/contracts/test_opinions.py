@@ -14,7 +14,7 @@ from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
 from tokencapital.core.people import Contributor
 from tokencapital.core.quantity import UNKNOWN_ENERGY
 from tokencapital.core.split import Split, assign_split
-from tokencapital.store import basis, conflicts, experts, impact, newest, opinions
+from tokencapital.store import bases, conflicts, experts, impact, newest, opinions
 from tokencapital.store.cases import record_exchanges
 from tokencapital.store.contributors import add_contributor
 from tokencapital.store.database import Store
@@ -213,7 +213,8 @@ def test_the_newest_answers_are_read_at_once(store: Store) -> None:
 def test_a_judgment_rests_on_passages_that_are_there(store: Store) -> None:
     came(store, 1)
     append_judgments(store, [said(1, "a", "x")])
-    basis.record_basis(store, "a-1-uniform", ())
-    with pytest.raises(InputError, match="no passage psg_none"):
-        basis.record_basis(store, "a-1-uniform", ["psg_none"])
-    assert basis.basis_of(store, "a-1-uniform") == []
+    with store.begin() as connection:
+        bases.record_basis(store, connection, "a-1-uniform", ())
+    with pytest.raises(InputError, match="no passage psg_none"), store.begin() as connection:
+        bases.record_basis(store, connection, "a-1-uniform", ["psg_none"])
+    assert bases.basis_of(store, "a-1-uniform") == []

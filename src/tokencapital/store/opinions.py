@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 
 from tokencapital.core.case import Value
 from tokencapital.core.judgment import DrawKind, Verdict
@@ -25,6 +25,10 @@ from tokencapital.store.schema import judgment, payload, work_case
 
 _LOOKED_AT = 4
 """So many numbers of the memory are looked at for each opinion that is wanted: others take some of them."""
+
+_VERDICTS = {one.value: one for one in Verdict}
+_KINDS = {one.value: one for one in DrawKind}
+_COLUMNS = tuple(judgment.c[name] for name in ("id", "case_id", "expert", "at", "verdict", "drawn"))
 
 
 class Opinion(Struct, frozen=True, kw_only=True):
@@ -43,8 +47,8 @@ class Opinion(Struct, frozen=True, kw_only=True):
 def opinions(store: Store, capability: str, most: int) -> list[Opinion]:
     """About the newest `most` opinions, oldest first; those whose words were erased are left out."""
     after = latest_sequence(store) - _LOOKED_AT * most
-    query = (
-        select(judgment, work_case.c.input_key, work_case.c.entity_group, payload.c.body)
+    query: Select[Any] = (
+        select(*_COLUMNS, work_case.c.input_key, work_case.c.entity_group, payload.c.body)
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
         .join(payload, judgment.c.payload == payload.c.digest)
         .where(judgment.c.capability == capability, judgment.c.sequence > after, payload.c.body.is_not(None), stands())
@@ -65,7 +69,7 @@ def _opinion_of(row: Row[Any]) -> Opinion:
         input=row.input_key,
         expert=row.expert,
         at=row.at,
-        verdict=Verdict(row.verdict),
+        verdict=_VERDICTS[row.verdict],
         answer=decoded(row.body),
-        drawn=DrawKind(row.drawn),
+        drawn=_KINDS[row.drawn],
     )
