@@ -51,11 +51,12 @@ async def measure_lessons(place: Workplace, by: str, *, each: bool = False) -> l
 
 async def _compare(place: Workplace, held: Sequence[str], left_out: Sequence[str]) -> Comparison:
     rest = tuple(one for one in held if one not in left_out)
-    ours, theirs = _showing(place, tuple(held)), _showing(place, rest)
+    ours, theirs = showing(place, tuple(held)), showing(place, rest)
     return await compare_on_sealed(place.runner, place.sealed, ours, theirs, place.now())
 
 
-def _showing(place: Workplace, lessons: tuple[str, ...]) -> Trial:
+def showing(place: Workplace, lessons: tuple[str, ...]) -> Trial:
+    """The live policy as it would be with these lessons and no others."""
     live = place.releases.live(place.name)
     policy = msgspec.structs.replace(live.policy, lessons=lessons)
     return trial_of_live(place.store, Live(policy, None, live.specialist))

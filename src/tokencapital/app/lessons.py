@@ -15,7 +15,7 @@ from tokencapital.core.errors import InputError
 from tokencapital.core.lesson import HOLDS_FOR, Lesson, LessonState, Measured, Wording, one_sentence
 from tokencapital.core.quantity import Usage
 from tokencapital.improve.corrections import Answered, findings
-from tokencapital.improve.playbook import Draft, drafts, says_the_same, worded_by
+from tokencapital.improve.playbook import MOST_DRAFTS, Draft, drafts, says_the_same, worded_by
 from tokencapital.improve.wording import Sources, complaint
 from tokencapital.store.answers import answers_before
 from tokencapital.store.lessons import (
@@ -87,7 +87,8 @@ async def propose_lessons_anew(place: Workplace) -> Drafted:
     started = perf_counter()
     answered = answered_cases(place)
     known = lessons(place.store, place.name)
-    fresh = [one for one in drafts(answered, place.parts.embedder) if not _known(one, known)]
+    drafted = drafts(answered, place.parts.embedder)
+    fresh = [one for one in drafted if not _known(one, known)][:MOST_DRAFTS]
     usage, client = Usage(), place.parts.generalist
     if client is not None and fresh:
         fresh, usage = await worded_by(client, fresh, place.parts.embedder, place.parts.seed)

@@ -39,8 +39,8 @@ SAYS_THE_SAME = 0.9
 """Cosine from which on a lesson is shown as one that says the same as another."""
 _ON_THE_SUBJECT = 0.5
 """Cosine to what is known, below which a generalist's sentence is about something else."""
-MOST_DRAFTS = 8
-"""Lessons that are drafted at once, those with the most entities behind them."""
+MOST_DRAFTS = 20
+"""Lessons that are proposed at once, those with the most entities behind them; the rest waits for the next time."""
 
 
 class Cluster(Struct, frozen=True):
