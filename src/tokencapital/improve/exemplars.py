@@ -46,9 +46,7 @@ async def propose_exemplars(
 ) -> tuple[Candidate | None, tuple[GeneralistAnswer, ...]]:
     """The live policy showing as many exemplars as pay, and every answer that finding out took.
 
-    `beside` is what is shown apart from them.
-
-    None where there are too few uniform draws to try it on.
+    `beside` is what is shown apart from them. None where there are too few uniform draws to try it on.
     """
     rows = np.flatnonzero(dataset.uniform)
     if len(rows) < FEWEST_CASES:
@@ -74,6 +72,22 @@ async def propose_exemplars(
         rebuilds=False,
     )
     return candidate, tuple(answer for trial in trials for answer in trial.answers)
+
+
+async def recalibrated(
+    dataset: Dataset, policy: Policy, stage: GeneralistStage, beside: Shown, asked: Asked
+) -> tuple[Policy, tuple[GeneralistAnswer, ...]]:
+    """The policy with what its generalist's certainty is worth, shown what it is now; and what finding out took.
+
+    As it was where there are too few uniform draws to try it on.
+    """
+    rows = np.flatnonzero(dataset.uniform)
+    if len(rows) < FEWEST_CASES:
+        return policy, ()
+    chosen = np.random.default_rng(asked.seed).permutation(rows)[:MOST_CASES]
+    trial = await _try(dataset, policy, stage, beside, chosen, policy.exemplars)
+    rule = StageRule(calibration=fit_calibration(trial.held_out.scores, trial.held_out.right))
+    return msgspec.structs.replace(policy, generalist_rule=rule), trial.answers
 
 
 def tries_exemplars(release: Release) -> bool:
