@@ -80,7 +80,7 @@ class Expert:
         self.house, self.address, self.name = house, address, name
         self.pressed = 0
         self.troubles: list[str] = []
-        self.context: BrowserContext = chromium.new_context(**{"viewport": LAPTOP, **look})
+        self.context: BrowserContext = chromium.new_context(**{"viewport": LAPTOP, "reduced_motion": "reduce", **look})
         self.context.set_default_timeout(20_000)
         self.context.on("request", self._only_here)
         self.page: Page = self.context.new_page()
