@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 
 import msgspec
@@ -18,6 +18,8 @@ from tokencapital.improve.corrections import Answered, findings
 from tokencapital.improve.playbook import MOST_DRAFTS, Draft, drafts, says_the_same, worded_by
 from tokencapital.improve.wording import Sources, complaint
 from tokencapital.store.answers import answers_before
+from tokencapital.store.cases import trajectories_of_case
+from tokencapital.store.judgments import find_judgments
 from tokencapital.store.lessons import (
     Decision,
     decide_lesson,
@@ -65,6 +67,14 @@ class Listed(Struct, frozen=True, kw_only=True):
     says_the_same: str | None
     marks: tuple[Mark, ...]
     effect: Measured | None
+
+
+class Source(Struct, frozen=True):
+    """A judgment that a lesson came from, and the newest run on its case; None: the case was never answered."""
+
+    judgment: str
+    at: datetime
+    run: str | None
 
 
 class Playbook(Struct, frozen=True):
@@ -183,6 +193,14 @@ def playbook(place: Workplace) -> Playbook:
     ]
     together = next((one for one in reversed(effects) if set(one.lessons) == holding), None)
     return Playbook(tuple(listed), together)
+
+
+def sources_of(place: Workplace, lesson: Lesson, most: int = 8) -> list[Source]:
+    """At most so many of the judgments that a lesson came from, in its order; withdrawn ones among them."""
+    known = find_judgments(place.store, lesson.judgments[:most])
+    found = [known[name] for name in lesson.judgments[:most] if name in known]
+    runs = {one.case: trajectories_of_case(place.store, one.case) for one in found}
+    return [Source(one.id, one.at, runs[one.case][-1].id if runs[one.case] else None) for one in found]
 
 
 def answered_cases(place: Workplace) -> list[Answered]:

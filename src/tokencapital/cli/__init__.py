@@ -15,6 +15,7 @@ from tokencapital.cli import (
     erase,
     knowledge,
     learning,
+    lesson,
     mcp,
     notice,
     releases,
@@ -52,6 +53,7 @@ app.command()(verify.verify)
 app.command()(mcp.mcp)
 app.add_typer(notice.app, name="notice")
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(lesson.app, name="lesson")
 app.add_typer(capability.app, name="capability")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(account.app, name="account")

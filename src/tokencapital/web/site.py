@@ -16,6 +16,7 @@ from tokencapital.serve.gateway import refuse
 from tokencapital.web.access import AccessPages
 from tokencapital.web.conflicts import ConflictPages
 from tokencapital.web.knowledge import KnowledgePages
+from tokencapital.web.lessons import LessonPages
 from tokencapital.web.me import OwnPages
 from tokencapital.web.overview import OverviewPages
 from tokencapital.web.overview_run import RunPages
@@ -47,6 +48,7 @@ class Site:
             *RunPages(self._platform, self._pages).routes(),
             *ReviewPages(self._platform, self._pages).routes(),
             *ConflictPages(self._platform, self._pages).routes(),
+            *LessonPages(self._platform, self._pages).routes(),
             *KnowledgePages(self._platform, self._pages).routes(),
             *PeoplePages(self._platform, self._pages).routes(),
             *OwnPages(self._platform, self._pages).routes(),
