@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from tokencapital.cli.console import ConfigOption, JsonOption, Output, StoreOption, number, told_plainly
 from tokencapital.core.lesson import Lesson, LessonState, Measured
@@ -50,7 +51,7 @@ def propose(
             output.show(f"{drafted.looked_through} judged cases were looked through.")
             made = drafted.proposed
         for one in made:
-            output.show(f"{one.id}: {one.text}")
+            output.show(f"{one.id}: {escape(one.text or 'no words')}")
         if not made:
             output.show("Nothing new to propose.")
         output.write(list(made))
@@ -184,7 +185,7 @@ def _lines(listed: Listed) -> tuple[str, str]:
     facts += [f"says the same as {listed.says_the_same}"] if listed.says_the_same else []
     facts += [f"{len(lesson.judgments)} judgments of {lesson.entities} entities"] if lesson.judgments else []
     facts += [f"effect {number(listed.effect.evidence.effect, '{:+.3f}')}"] if listed.effect else []
-    return f"{lesson.id}: {', '.join(facts)}", f"  {lesson.text or 'its words were erased'}"
+    return f"{lesson.id}: {', '.join(facts)}", f"  {escape(lesson.text or 'its words were erased')}"
 
 
 def _worth(found: Measured) -> str:

@@ -17,7 +17,7 @@ HOLDS_FOR = timedelta(days=180)
 """So long an approved lesson holds where nobody said otherwise."""
 
 _SPACE = re.compile(r"\s+")
-_SENTENCE_END = re.compile(r"(\S+?)[.!?]+[\"')\]]*\s+\S")
+_SENTENCE_END = re.compile(r"(\S+?)[.!?]+[\"'”’»)\]]*\s+\S")
 _ABBREVIATIONS = frozenset({"e.g", "i.e", "etc", "vs", "no", "nr", "mr", "mrs", "ms", "dr", "st", "approx", "incl"})
 
 
@@ -44,8 +44,8 @@ class Lesson(Struct, frozen=True, kw_only=True):
 
     `text` None: its words were erased. `at` and `by` tell of the proposal, `decided_at` and `decided_by` of
     the last decision (None: nobody decided yet). `valid_until` None: it was never approved. `replaces` is the
-    lesson that it says in other words. `people` and `entities` count whom its judgments came from, among `out_of` judged
-    cases that were looked through: the share that it could have concerned.
+    lesson that it says in other words. `people` and `entities` count whom its judgments came from, among `out_of`
+    judged cases that were looked through: the share that it could have concerned.
     """
 
     id: str

@@ -50,9 +50,9 @@ _SAID = {
 
 
 class Pattern(Struct, frozen=True):
-    """A lesson in the words of the house. `kept` is the share of judged cases of its kind that keep to it."""
+    """A lesson in the words of the house (None: it has none), and the share of judged cases that keep to it."""
 
-    text: str
+    text: str | None
     kept: float
 
 
@@ -64,8 +64,10 @@ def pattern(about: About, found: Sequence[Finding], peers: Sequence[Answered]) -
     """
     said = _answer(about, found, peers) if about.kind is Kind.ANSWER else _field(about, found)
     kept = kept_by(about, peers)
-    if said is None or kept is None or kept < (_OFTEN if about.kind is Kind.ANSWER else KEPT_BY):
+    if kept is None or kept < (_OFTEN if about.kind is Kind.ANSWER else KEPT_BY):
         return None
+    if said is None:
+        return Pattern(None, kept)
     where = " and ".join(f"`{name}` is `{value}`" for name, value in about.where)
     text = f"Where {where}, {said}." if where else f"{said[0].upper()}{said[1:]}."
     return Pattern(text, kept)

@@ -85,11 +85,8 @@ def drafts(answered: Sequence[Answered], embedder: Embedder) -> list[Draft]:
         peers[where_of(one, names)].append(one)
     made = [_draft(cluster, peers[cluster.about.where]) for cluster in clusters(findings(answered), embedder)]
     told: dict[str, Draft] = {}
-    for draft in sorted(made, key=lambda one: -one.cluster.entities):
-        if draft.text is not None:
-            told.setdefault(draft.text.casefold(), draft)
-        elif draft.cluster.entities >= FEWEST_ENTITIES:
-            told.setdefault(repr(draft.cluster.about), draft)
+    for draft in sorted((one for one in made if one is not None), key=lambda one: -one.cluster.entities):
+        told.setdefault(draft.text.casefold() if draft.text else repr(draft.cluster.about), draft)
     return list(told.values())
 
 
@@ -171,17 +168,19 @@ def _by_reason(reasoned: Sequence[Finding], embedder: Embedder) -> list[list[Fin
     return parts
 
 
-def _draft(cluster: Cluster, peers: Sequence[Answered]) -> Draft:
+def _draft(cluster: Cluster, peers: Sequence[Answered]) -> Draft | None:
     sources = Sources.of(cluster.found)
     for one in cluster.found:
         text = reason_as_lesson(one.reason, cluster.found, sources) if one.reason else None
         if text is not None:
             return Draft(cluster, text, Wording.PERSON)
-    known = None
-    if cluster.entities >= FEWEST_ENTITIES and cluster.about.kind is not Kind.SAME:
-        known = pattern(cluster.about, cluster.found, peers)
-    fits = known is not None and complaint(known.text, sources) is None
-    return Draft(cluster, known.text if known and fits else None, Wording.PATTERN)
+    if cluster.entities < FEWEST_ENTITIES or cluster.about.kind is Kind.SAME:
+        return None
+    known = pattern(cluster.about, cluster.found, peers)
+    if known is None:
+        return None
+    fits = known.text is not None and complaint(known.text, sources) is None
+    return Draft(cluster, known.text if fits else None, Wording.PATTERN)
 
 
 def _better(draft: Draft, worded: Worded, embedder: Embedder) -> Draft:

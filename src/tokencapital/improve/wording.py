@@ -31,6 +31,7 @@ _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _ADDRESS = re.compile(r"\S+@\S+|https?://|www\.", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]*[\"“”«»]")
 _CAPITAL = re.compile(r"(?<=[\w,;:] )[A-Z]\w+")
+_BEFORE_SIGNS = re.compile(r"\s+([,.;:!?])")
 _CODE = re.compile(r"`[^`]*`")
 _SCHEMA: dict[str, Json] = {
     "type": "object",
@@ -102,10 +103,10 @@ def reason_as_lesson(reason: str, found: Sequence[Finding], sources: Sources) ->
     What stands in quotes is taken out; of several sentences the first that passes the checks is taken.
     """
     unquoted = _QUOTED.sub("", _CODE.sub(lambda code: code[0].replace('"', ""), reason))
-    for sentence in _SENTENCES.split(" ".join(unquoted.split())):
+    for sentence in _SENTENCES.split(_BEFORE_SIGNS.sub(r"\1", " ".join(unquoted.split()))):
         if len(_WORDS.findall(sentence)) < FEWEST_WORDS:
             continue
-        said = sentence if mentions(sentence, found) else f"{_subject(found)}: {sentence}"
+        said = sentence if mentions(sentence, found) else f"{_subject(found)}: {_continued(sentence)}"
         if len(said) <= LONGEST and complaint(said, sources) is None:
             return one_sentence(said)
     return None
@@ -152,6 +153,11 @@ def _subject(found: Sequence[Finding]) -> str:
         return f"{where}`{about.field}`"
     other = f", not `{about.given}`" if about.given and len(about.given) <= _LONGEST_LABEL else ""
     return f"{where}`{about.right}`{other}"
+
+
+def _continued(sentence: str) -> str:
+    """The sentence as it goes on after a colon."""
+    return sentence[0].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 
 def _copies(said: str, sources: Sources) -> bool:
