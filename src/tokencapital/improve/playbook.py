@@ -169,14 +169,15 @@ def _by_reason(reasoned: Sequence[Finding], embedder: Embedder) -> list[list[Fin
 
 
 def _draft(cluster: Cluster, peers: Sequence[Answered]) -> Draft | None:
+    many = cluster.entities >= FEWEST_ENTITIES and cluster.about.kind is not Kind.SAME
+    if not many and not any(one.reason for one in cluster.found):
+        return None
     sources = Sources.of(cluster.found)
     for one in cluster.found:
         text = reason_as_lesson(one.reason, cluster.found, sources) if one.reason else None
         if text is not None:
             return Draft(cluster, text, Wording.PERSON)
-    if cluster.entities < FEWEST_ENTITIES or cluster.about.kind is Kind.SAME:
-        return None
-    known = pattern(cluster.about, cluster.found, peers)
+    known = pattern(cluster.about, cluster.found, peers) if many else None
     if known is None:
         return None
     fits = known.text is not None and complaint(known.text, sources) is None

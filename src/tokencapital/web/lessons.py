@@ -62,19 +62,20 @@ class LessonPages:
         if not self._may_decide(request, visitor):
             raise AccessRefused("only the owner, an engineer or an admin decides on lessons")
         try:
-            return self._onward(request, self._decided(_of(request), form, who_acts(visitor, form)))
+            by = who_acts(visitor, form)
+            return self._onward(request, visitor, self._decided(_of(request), form, by), by)
         except (InputError, StoreConflict) as error:
             return self._page(request, visitor, fault=str(error), typed=form)
 
     async def propose(self, request: Request) -> Response:
         """A lesson in a person's own words waits for a decision."""
         visitor, form = await self._pages.form(request)
-        place = self._platform.workplace(_of(request))
+        place, by = self._platform.workplace(_of(request)), who_acts(visitor, form)
         try:
-            propose_by_hand(place, ByHand(text=form.get("new", ""), by=who_acts(visitor, form)))
+            propose_by_hand(place, ByHand(text=form.get("new", ""), by=by))
         except InputError as error:
             return self._page(request, visitor, fault=str(error), typed=form)
-        return self._onward(request, LessonState.PROPOSED)
+        return self._onward(request, visitor, LessonState.PROPOSED, by)
 
     def _decided(self, capability: str, form: Form, by: str) -> LessonState:
         if not by:
@@ -124,8 +125,10 @@ class LessonPages:
     def _may_decide(self, request: Request, visitor: Visitor) -> bool:
         return visitor.open or may_settle(self._platform, _of(request), visitor.expert, visitor.roles)
 
-    def _onward(self, request: Request, state: LessonState) -> Response:
-        return self._pages.onward(request, f"{_path(request)}?{urlencode({'said': state.value})}")
+    def _onward(self, request: Request, visitor: Visitor, state: LessonState, by: str) -> Response:
+        """The page again; the browser of an open house keeps the pseudonym that was told."""
+        told = by if visitor.open and visitor.expert is None else None
+        return self._pages.onward(request, f"{_path(request)}?{urlencode({'said': state.value})}", expert=told)
 
 
 def _order(listed: Sequence[Listed]) -> list[Listed]:
