@@ -31,6 +31,7 @@ _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _ADDRESS = re.compile(r"\S+@\S+|https?://|www\.", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]*[\"“”«»]")
 _CAPITAL = re.compile(r"(?<=[\w,;:] )[A-Z]\w+")
+_PROSE = re.compile(r"[.!?,](\s|$)")
 _BEFORE_SIGNS = re.compile(r"\s+([,.;:!?])")
 _CODE = re.compile(r"`[^`]*`")
 _SCHEMA: dict[str, Json] = {
@@ -93,7 +94,7 @@ def complaint(text: str, sources: Sources) -> str | None:
 def mentions(text: str, found: Sequence[Finding]) -> bool:
     """Whether the text says which answer or field is meant, as it is written or in words."""
     about = found[0].about
-    wanted = about.field or (about.right if len(about.right) <= _LONGEST_LABEL else "")
+    wanted = about.field or _as_label(about.right)
     return wanted.lower() in text.lower() or label_text(wanted).lower() in text.lower()
 
 
@@ -138,7 +139,8 @@ def _facts(found: Sequence[Finding], fallback: str | None) -> str:
         lines.append(f"The machine had the field `{about.field}` wrong.")
     lines += [f"Why, as a colleague said: {_short(reason)}" for reason in _reasons(found)]
     lines += [f"What we know: {fallback}"] if fallback else []
-    lines.append(f"The sentence must name `{about.field or _short(about.right)}`.")
+    named = about.field or _as_label(about.right)
+    lines += [f"The sentence must name `{named}`."] if named else []
     return "\n".join(lines)
 
 
@@ -151,8 +153,8 @@ def _subject(found: Sequence[Finding]) -> str:
     where = "".join(f"`{name}` `{value}`, " for name, value in about.where)
     if about.field:
         return f"{where}`{about.field}`"
-    other = f", not `{about.given}`" if about.given and len(about.given) <= _LONGEST_LABEL else ""
-    return f"{where}`{about.right}`{other}"
+    right, given = _as_label(about.right), _as_label(about.given)
+    return f"{where}`{right}`" + (f", not `{given}`" if given else "")
 
 
 def _continued(sentence: str) -> str:
@@ -204,7 +206,12 @@ def _values(finding: Finding) -> list[str]:
 def _labels(finding: Finding) -> list[str]:
     """The answers of a label contract, which are the company's words; a longer text or a field's value is not."""
     about = finding.about
-    return [] if about.field else [text for text in (about.given, about.right) if len(text) <= _LONGEST_LABEL]
+    return [] if about.field else [_as_label(about.given), _as_label(about.right)]
+
+
+def _as_label(answer: str) -> str:
+    """An answer that is a label, which is the company's word; empty for a text, which is not."""
+    return answer if len(answer) <= _LONGEST_LABEL and not _PROSE.search(answer) else ""
 
 
 def _short(text: str) -> str:

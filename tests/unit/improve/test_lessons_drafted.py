@@ -198,6 +198,12 @@ def test_a_lesson_says_which_answer_is_meant() -> None:
     assert not mentions("It is a card.", found)
 
 
+def test_a_reason_for_a_text_stands_by_itself() -> None:
+    found = findings([answered(1, "where is it", "Bye.", "Your order is on its way, we are sorry.")])
+    said = reason_as_lesson("Say sorry whenever an order is late.", found, Sources.of(found))
+    assert said == "Say sorry whenever an order is late."
+
+
 async def test_a_generalists_words_are_taken_only_where_they_pass_the_same_checks() -> None:
     reason = "A card that cannot be found is a lost card and was not stolen."
     cases = [answered(1, "I am Angela and it is gone", "stolen", "lost", reason=reason)]
