@@ -12,7 +12,7 @@ import pytest
 from tokencapital.app.house import turn_once
 from tokencapital.app.judging import judge
 from tokencapital.app.lesson_effects import measure_lessons
-from tokencapital.app.lessons import approve, playbook, propose_lessons_anew, retire
+from tokencapital.app.lessons import ByHand, approve, playbook, propose_by_hand, propose_lessons_anew, retire
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.server import answering_engine
 from tokencapital.app.settings import CapabilitySettings, GoalSettings, Settings
@@ -127,6 +127,15 @@ async def test_a_reason_becomes_a_lesson_that_is_shown_until_it_is_retired(
     assert effect.evidence.lower is not None and effect.evidence.lower > 0
     assert effect.asked > 15 and effect.evidence.detectable is not None
     assert playbook(place).effect == effect
+
+    other = propose_by_hand(place, ByHand(text="A card that comes back by mail was lost.", by="ines"))
+    approve(house, other.id, "maria")
+    looks = len(place.sealed.looks(place.sealed.open(place.now())))
+    together, alone, idle = await measure_lessons(place, "maria", each=True)
+    assert [one.lessons for one in (together, alone, idle)] == [(found.id, other.id), (found.id,), (other.id,)]
+    assert alone.evidence.effect == together.evidence.effect and idle.evidence.effect == 0.0
+    assert len(place.sealed.looks(place.sealed.open(place.now()))) == looks + 3, "each comparison is a look"
+    retire(house, other.id, "maria")
 
     retire(house, found.id, "maria", "the blue series is sold out")
     assert REASON not in await system_prompt(model, place, 9_004)
