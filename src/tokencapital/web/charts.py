@@ -8,6 +8,7 @@ from tokencapital.app.realized import Share
 from tokencapital.core.answer import Stage
 from tokencapital.core.case import Json
 from tokencapital.core.policy import Release
+from tokencapital.promote.swap import SwapReport
 from tokencapital.store.turns import Turn
 
 _SHARE = {"type": "quantitative", "axis": {"format": "%"}}
@@ -107,6 +108,39 @@ def effect_chart(decided: Sequence[Release]) -> dict[str, Json]:
             ]
         },
     )
+
+
+def swap_chart(report: SwapReport | None) -> dict[str, Json]:
+    """The share right with the policy and without it, by generalist, with intervals; empty before the first test."""
+    ways = [
+        (one.generalist, name, way)
+        for one in (report.uplifts if report else ())
+        for name, way in (("with the policy", one.ran), ("without", one.without))
+    ]
+    points = [
+        {
+            "generalist": generalist,
+            "way": name,
+            "right": way.right,
+            "low": way.interval.low if way.interval else None,
+            "high": way.interval.high if way.interval else None,
+        }
+        for generalist, name, way in ways
+    ]
+    shared = {
+        "y": {"field": "generalist", "type": "nominal", "title": None, "sort": None},
+        "yOffset": {"field": "way"},
+        "color": {"field": "way", "type": "nominal", "title": None, "legend": {"orient": "top"}},
+    }
+    right = {"field": "right", "title": "right", "scale": {"domain": [0, 1]}, **_SHARE}
+    layers = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 2},
+            "encoding": {**shared, "x": {**right, "field": "low"}, "x2": {"field": "high"}},
+        },
+        {"mark": {"type": "point", "filled": True, "size": 80, "tooltip": True}, "encoding": {**shared, "x": right}},
+    ]
+    return _chart(points, {"layer": layers}, height=60 + 28 * max(1, len(points)))
 
 
 def _chart(points: Sequence[Mapping[str, Json]], drawn: Mapping[str, Json], height: int = 240) -> dict[str, Json]:

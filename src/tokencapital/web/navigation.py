@@ -11,6 +11,7 @@ from tokencapital.core.people import ANYBODY, Role
 
 _READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
 _JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
+_ACCOUNTABLE = frozenset({Role.ENGINEER, Role.FINANCE, Role.COUNCIL, Role.ADMIN})
 
 
 class Link(Struct, frozen=True):
@@ -34,7 +35,7 @@ CAPABILITY = (
     Link("Review", "/review/{capability}", _JUDGES),
     Link("Conflicts", "/conflicts/{capability}", _READERS),
     Link("Lessons", "/lessons/{capability}", _READERS),
-    Link("Swap test", "/swap/{capability}"),
+    Link("Swap test", "/swap/{capability}", _ACCOUNTABLE),
 )
 
 

@@ -23,6 +23,7 @@ from tokencapital.web.overview_run import RunPages
 from tokencapital.web.pages import Pages
 from tokencapital.web.people import PeoplePages
 from tokencapital.web.review import ReviewPages
+from tokencapital.web.swap import SwapPages
 
 _KINDS = {"css": "text/css", "js": "text/javascript"}
 _FILES = frozenset(
@@ -50,6 +51,7 @@ class Site:
             *ConflictPages(self._platform, self._pages).routes(),
             *LessonPages(self._platform, self._pages).routes(),
             *KnowledgePages(self._platform, self._pages).routes(),
+            *SwapPages(self._platform, self._pages).routes(),
             *PeoplePages(self._platform, self._pages).routes(),
             *OwnPages(self._platform, self._pages).routes(),
             Route("/static/{name}", _static, methods=["GET"]),
