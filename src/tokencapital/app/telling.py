@@ -102,7 +102,7 @@ def notice_gaps(platform: Platform, capability: str | None = None) -> tuple[Noti
 
 def _rounded(count: int) -> int:
     """The largest of 1, 5, 10, 50, 100, 500 and so on that is not above the count."""
-    power = 10 ** (len(str(count)) - 1)
+    power = int("1".ljust(len(str(count)), "0"))
     return 5 * power if count >= 5 * power else power
 
 
