@@ -18,8 +18,10 @@ def report(done: Erased) -> str:
     """The report in Markdown. It repeats no word of what was erased."""
     parts = [
         f"# What was erased of the {_OF[done.kind]} `{done.subject}`",
-        f"On {done.at:%Y-%m-%d at %H:%M} UTC, by {done.by}, {_WHY[done.ground]}. It is act {done.number} of the "
-        "audit chain, which anybody with access can check with `tcap verify`.",
+        (
+            f"On {done.at:%Y-%m-%d at %H:%M} UTC, by {done.by}, {_WHY[done.ground]}. It is act {done.number} of the "
+            "audit chain, which anybody with access can check with `tcap verify`."
+        ),
         "## What was held and is gone",
         *_gone(done),
         "## What was learned from it",
