@@ -52,7 +52,7 @@ PICTURES = HERE / "pictures" / "pages"
 LARGEST = 150_000
 LAPTOP = ViewportSize(width=1120, height=680)
 PHONE = ViewportSize(width=390, height=720)
-TALLEST = 680
+TALLEST, TALLER = 680, 860
 ASKED = {"/knowledge": "?q=badge+that+opens+nothing"}
 EXPERT = "ines"
 DOUBTED = ("the lift is between two floors and nobody answers", "facilities", "security_incident")
@@ -184,7 +184,9 @@ def take(shots: Sequence[Shot], address: str, session: str) -> None:
             answered = page.goto(address + one.path, wait_until="networkidle")
             if answered is None or answered.status != 200:
                 sys.exit(f"{one.path} is not there to be pictured")
-            height = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+            height = min(
+                TALLER if one.route == "/" else TALLEST, page.evaluate("document.documentElement.scrollHeight")
+            )
             page.set_viewport_size({"width": one.size["width"], "height": max(height, 300)})
             page.wait_for_timeout(150)
             page.screenshot(path=PICTURES / f"{one.name}.png")

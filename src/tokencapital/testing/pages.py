@@ -32,7 +32,7 @@ def addresses(routes: Iterable[BaseRoute], store: Store, *, pages_only: bool = T
     for route in routes:
         if not isinstance(route, Route) or "GET" not in (route.methods or ()) or route.path.startswith(_APART):
             continue
-        if pages_only and "{chart}" in route.path:
+        if pages_only and ("{chart}" in route.path or route.path.endswith(".json")):
             continue
         found += _filled(route.path, store)
     return list(dict.fromkeys(found))
