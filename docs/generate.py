@@ -22,7 +22,14 @@ from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 from tokencapital.account.accounts import CHART
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
-from tokencapital.app.settings import AccessSettings, CapabilitySettings, GeneralistSettings, GoalSettings, Settings
+from tokencapital.app.settings import (
+    AccessSettings,
+    CapabilitySettings,
+    GeneralistSettings,
+    GoalSettings,
+    Settings,
+    SwapSettings,
+)
 from tokencapital.cli import app
 from tokencapital.cli.console import FAILED, INTERRUPTED, PARTLY_READ
 from tokencapital.core import errors
@@ -53,6 +60,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "[prices.MODEL]": Price,
     "[capabilities.NAME]": CapabilitySettings,
     "[capabilities.NAME.goal]": GoalSettings,
+    "[capabilities.NAME.swap]": SwapSettings,
 }
 REQUEST_HEADERS = {
     GROUP: "The entity (customer, thread, dialogue) that the case belongs to; it decides the split. "
