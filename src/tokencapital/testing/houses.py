@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tokencapital.app.knowing import Handed, add_bytes
 from tokencapital.app.platform import Platform
 from tokencapital.app.replay import Budget, Player
 from tokencapital.app.settings import Settings
@@ -26,7 +27,7 @@ from tokencapital.core.case import Capability, Case, Contract, ContractKind, Goa
 from tokencapital.core.clock import RecordedClock
 from tokencapital.models.base import ModelRequest
 from tokencapital.simulate.base import Organization
-from tokencapital.simulate.service_desk import TICKET, TRIAGE, service_desk
+from tokencapital.simulate.service_desk import START, TICKET, TRIAGE, handbook, service_desk
 from tokencapital.testing.models import Reply, ScriptedModel
 from tokencapital.testing.people import tell_everyone
 
@@ -55,8 +56,13 @@ class SmallHouse(Struct, frozen=True):
 
 
 def play_small_house(store: str, share: float = 0.5) -> SmallHouse:
-    """The store holds the first `share` of each capability's cases of the service desk, played through the loop."""
+    """The store holds the first `share` of each capability's cases of the service desk, played through the loop.
+
+    Its handbook is among the store's documents.
+    """
     desk = service_desk(_SEED)
+    with Platform.open(Settings(store=store), clock=RecordedClock(START), key=_KEY) as house:
+        add_bytes(house, "service_desk_handbook.md", handbook(), Handed(owner=OWNER))
     for name in (TRIAGE, TICKET):
         script = OrganizationScript(desk, name)
         script.cases = script.cases[: round(len(script.cases) * share)]
