@@ -32,7 +32,7 @@ WORD_PART = 0.65
 """What words count for, beside the meaning."""
 HEADING_TIMES = 2
 """A word in a heading counts as if it stood so often in the text."""
-WORTH = {HitKind.PASSAGE: 1.0, HitKind.LESSON: 1.0, HitKind.JUDGMENT: 0.8}
+WORTH = {HitKind.PASSAGE: 1.0, HitKind.LESSON: 1.0, HitKind.JUDGMENT: 0.6}
 """What somebody answers for as a rule counts for more than what was said of one case."""
 LEAST_LIKE = 0.1
 """What fits less is no hit."""
