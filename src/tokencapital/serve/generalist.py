@@ -32,7 +32,7 @@ class Question(Struct, frozen=True):
 class GeneralistAnswer(Struct, frozen=True):
     """What came of a question. `model` None: nobody was asked. `completion` None: or the call failed, as
     `failure` says, after `waited_s`; what the provider counts of it is then unknown.
-    `passages` are those that it was shown."""
+    `passages` are those that it was shown and may cite."""
 
     answer: Answer
     model: str | None = None
@@ -78,7 +78,8 @@ class GeneralistStage:
                 )
         try:
             answer = self._weigh(policy, question, completion)
-            return GeneralistAnswer(answer, self.name, completion, passages=question.shown.passages)
+            citable = question.shown.passages if policy.contract.kind is ContractKind.TEXT else ()
+            return GeneralistAnswer(answer, self.name, completion, passages=citable)
         except (ModelError, ContractViolation) as error:
             return GeneralistAnswer(question.draft, self.name, completion, error.without_words)
 
