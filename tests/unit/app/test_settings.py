@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tokencapital.app.settings import GeneralistKind, Settings, load_settings
+from tokencapital.app.settings import MOST_PASSAGES, CapabilitySettings, GeneralistKind, Settings, load_settings
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.core.errors import SettingsError
+from tokencapital.promote.releases import starting_policy
 
 WHOLE = """
 store = "house.sqlite"
@@ -96,3 +97,11 @@ def test_a_key_is_read_from_its_variable(file: Path, monkeypatch: pytest.MonkeyP
     assert generalist.key == "secret"
     assert "secret" not in repr(generalist)
     assert Settings().generalist.key is None
+
+
+def test_a_capability_may_show_passages_and_its_starting_policy_does() -> None:
+    shows = CapabilitySettings(contract=ContractKind.TEXT, passages=3)
+    assert starting_policy(shows.capability("reply")).passages == 3
+    assert starting_policy(CapabilitySettings(contract=ContractKind.TEXT).capability("reply")).passages == 0
+    with pytest.raises(ValueError, match="`passages`"):
+        CapabilitySettings(contract=ContractKind.TEXT, passages=MOST_PASSAGES + 1)
