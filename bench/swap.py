@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
+import math
 import sys
 import tempfile
 import time
@@ -42,7 +44,7 @@ from tokencapital.simulate.scripted import Ability, ScriptedMind
 from tokencapital.stats.intervals import clopper_pearson
 from tokencapital.stats.ratio import ratio_of_paired_differences
 
-PLAN = Plan(cases=900, kinds=8, cases_per_group=1.1, overlap=0.3, ambiguous=0.05)
+PLAN = Plan(cases=1_000, kinds=8, cases_per_group=0.7, overlap=0.3, ambiguous=0.05)
 TURNS = 1
 TOLERANCE = 0.10
 FRESH = 1_000_000
@@ -60,10 +62,18 @@ class Work(Struct, frozen=True):
 
 
 class Known(Struct, frozen=True):
-    """The known ratio of another generalist's uplift to the home one's, and its standard error."""
+    """The known ratio of another generalist's uplift to the home one's, and its standard error.
+
+    Both NaN: the home generalist gains nothing, as where the gate let nothing through. No share exists then, no
+    interval holds it, and the test is right to call it unknown.
+    """
 
     ratio: float
     error: float
+
+    @property
+    def exists(self) -> bool:
+        return not math.isnan(self.ratio)
 
 
 def play(seed: int, folder: Path, fresh: int, home: str) -> dict[str, Any]:
@@ -74,7 +84,8 @@ def play(seed: int, folder: Path, fresh: int, home: str) -> dict[str, Any]:
     unseen = fresh_work(seed, fresh)
     clients = scripted_clients(seed, organization, unseen)
     clock = RecordedClock(script.cases[0].at)
-    with Platform.open(Settings(store=str(folder / f"{home}-{seed}.sqlite"), seed=seed), clock=clock) as platform:
+    settings = Settings(store=str(folder / f"{home}-{seed}.sqlite"), seed=seed)
+    with Platform.open(settings, clock=clock, key=hashlib.sha256(f"swap {seed}".encode()).digest()) as platform:
         named = [scripted_contender(platform, one) for one in clients]
         if home == "scripted":
             platform.generalist, platform.meter = named[0].client, named[0].meter
@@ -91,7 +102,7 @@ def scripted_clients(seed: int, organization: Organization, unseen: Work) -> lis
     rng = np.random.default_rng(seed)
     right = {case.messages[0].content: organization.truth(case, case.at) for case in organization.cases}
     right |= {case.messages[0].content: truth for case, truth in zip(unseen.cases, unseen.truths, strict=True)}
-    plain = {"home": rng.uniform(0.25, 0.55), "second": rng.uniform(0.2, 0.8), "third": rng.uniform(0.2, 0.8)}
+    plain = {"home": rng.uniform(0.25, 0.5), "second": rng.uniform(0.2, 0.8), "third": rng.uniform(0.2, 0.8)}
     minds = [
         ScriptedMind(name=name, ability=Ability(one, one + rng.uniform(0.2, 0.6) * (1 - one)), seed=seed)
         for name, one in plain.items()
@@ -117,8 +128,9 @@ async def know(place: Workplace, contenders: Sequence[Contender], unseen: Work) 
     for other in gains[1:]:
         found = ratio_of_paired_differences(other, gains[0], groups, 0.95)
         if found is None or found.interval is None:
-            raise SystemExit("the home generalist gains nothing from the policy: no share of that is known")
-        known.append(Known(found.value, (found.interval.high - found.interval.low) / (2 * 1.96)))
+            known.append(Known(math.nan, math.nan))
+        else:
+            known.append(Known(found.value, (found.interval.high - found.interval.low) / (2 * 1.96)))
     return known
 
 
@@ -149,11 +161,12 @@ def outcome(report: SwapReport, known: Sequence[Known]) -> dict[str, Any]:
     told = [one.portable for one in report.uplifts[1:]]
     least = min(known, key=lambda one: one.ratio)
     return {
+        "exists": least.exists,
         "entities": report.entities,
         "released": report.reading.release is not None,
         "home_uplift": report.home.uplift,
-        "known": [one.ratio for one in known],
-        "known_error": [one.error for one in known],
+        "known": [one.ratio if one.exists else None for one in known],
+        "known_error": [one.error if one.exists else None for one in known],
         "told": [None if one is None else one.ratio for one in told],
         "covered": [one is not None and holds(one, it) for one, it in zip(told, known, strict=True)],
         "covered_as_measured": [
@@ -161,7 +174,7 @@ def outcome(report: SwapReport, known: Sequence[Known]) -> dict[str, Any]:
             for one, it in zip(told, known, strict=True)
         ],
         "least": None if report.portable is None else report.portable.share,
-        "least_known": clipped(least.ratio),
+        "least_known": clipped(least.ratio) if least.exists else None,
         "least_covered": report.portable is not None and holds(report.portable, least),
         "least_width": None
         if report.portable is None
@@ -175,8 +188,8 @@ def holds(told: PortableShare, known: Known) -> bool:
 
 
 def clipped(ratio: float) -> float:
-    """A ratio as a share."""
-    return min(1.0, max(0.0, ratio))
+    """A ratio as a share; one that does not exist is held by nothing."""
+    return ratio if math.isnan(ratio) else min(1.0, max(0.0, ratio))
 
 
 def sum_up(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -192,11 +205,13 @@ def sum_up(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "each_covered": float(np.mean([one for run in runs for one in run["covered"]])),
         "each_covered_as_measured": float(np.mean([one for run in runs for one in run["covered_as_measured"]])),
         "unknown": sum(run["least"] is None for run in runs) / count,
+        "no_share_exists": sum(not run["exists"] for run in runs) / count,
+        "told_where_none_exists": sum(not run["exists"] and run["least"] is not None for run in runs) / count,
         "median_width": float(np.median(widths)) if widths else None,
         "median_entities": float(np.median([run["entities"] for run in runs])),
         "released": sum(run["released"] for run in runs) / count,
-        "known_least": [float(np.quantile([run["least_known"] for run in runs], q)) for q in (0.0, 0.5, 1.0)],
-        "largest_known_error": max(error for run in runs for error in run["known_error"]),
+        "known_least": np.quantile([run["least_known"] for run in runs if run["exists"]], (0.0, 0.5, 1.0)).tolist(),
+        "largest_known_error": max(error for run in runs if run["exists"] for error in run["known_error"]),
         "median_seconds": float(np.median([run["seconds"] for run in runs])),
     }
 
@@ -215,7 +230,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             for seed in range(asked.seeds):
                 runs.append(play(seed, Path(name), asked.fresh, home))
-                print(f"\rhome {home}: {seed + 1}/{asked.seeds}", end="", file=sys.stderr, flush=True)
+                held = sum(run["least_covered"] for run in runs)
+                print(f"\rhome {home}: {held} of {seed + 1} held", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         found[home] = sum_up(runs) | {"runs": runs}
         print(json.dumps(sum_up(runs), indent=2), file=sys.stderr)
