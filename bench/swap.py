@@ -220,7 +220,7 @@ def main() -> None:
     """Plays both worlds and prints the figures; `--json F` writes them with every run (`-`: to stdout)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--fresh", type=int, default=20_000, help="fresh cases on which the truth is found")
+    parser.add_argument("--fresh", type=int, default=8_000, help="fresh cases on which the truth is found")
     parser.add_argument("--home", choices=WORLDS, action="append", help="default: both")
     parser.add_argument("--json", metavar="F", help="write the figures there; - for stdout")
     asked = parser.parse_args()
