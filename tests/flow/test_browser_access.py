@@ -57,6 +57,7 @@ def test_a_link_on_another_site_leads_in_and_its_form_does_nothing(house: Platfo
         def visit(browser: Browser) -> list[str]:
             page = browser.new_page()
             page.goto(f"{address}/me")
+            page.wait_for_selector("#login:focus")
             page.keyboard.type("maria")
             page.keyboard.press("Tab")
             page.keyboard.type(PASSWORD)

@@ -180,12 +180,12 @@ class _Person:
         self._heard = Heard(acknowledged=[], faults=[], page_ms=[], server_ms=[])
 
     def judge(self, until: float) -> Heard:
-        """Page after page, until the time is over or nothing waits."""
+        """Page after page, until the time is over and something was said, or nothing waits."""
         import httpx2
 
         with httpx2.Client(timeout=30.0, cookies={"tcap_expert": self._name}) as client:
             page = self._timed(client, "GET")
-            while monotonic() < until:
+            while monotonic() < until or not self._heard.acknowledged:
                 if page.status_code != 200:
                     self._heard.faults.append(f"{page.status_code} from {page.url}: {page.text[:200]}")
                     break
