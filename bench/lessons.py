@@ -225,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judged", type=int, default=600, help="judged cases in memory")
     parser.add_argument(
-        "--answered", type=int, default=150, help="cases that the generalist answers before it is taught"
+        "--answered", type=int, default=100, help="cases that the generalist answers before it is taught"
     )
     parser.add_argument("--sealed", type=int, default=150, help="sealed dialogues, one case of each")
     parser.add_argument("--longest", type=int, default=400, help="characters of the longest conversation taken")
