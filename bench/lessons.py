@@ -229,7 +229,7 @@ def main() -> None:
     )
     parser.add_argument("--sealed", type=int, default=150, help="sealed dialogues, one case of each")
     parser.add_argument("--longest", type=int, default=400, help="characters of the longest conversation taken")
-    parser.add_argument("--exemplars", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--exemplars", type=int, nargs="+", default=[1])
     parser.add_argument("--json", metavar="PATH", help="`-` is standard output")
     asked = parser.parse_args()
     if not ARGUMENTS.exists():
