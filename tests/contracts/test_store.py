@@ -647,4 +647,4 @@ def _any_value(connection: Connection, column: Column[Any]) -> object:
         return connection.execute(select(key.column).limit(1)).scalar()
     if isinstance(column.type, Instant):
         return START
-    return {str: "x", int: 1, bytes: b"x", bool: True}[column.type.python_type]
+    return {str: "x", int: 1, float: 1.0, bytes: b"x", bool: True}[column.type.python_type]

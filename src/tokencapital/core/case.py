@@ -88,12 +88,27 @@ class Goal(Struct, frozen=True, kw_only=True):
         return self.expires_at is None or now < self.expires_at
 
 
+class ToolCall(Struct, frozen=True):
+    """A tool that an assistant called; `arguments` is JSON as the model wrote it, which may be broken."""
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
 class Message(Struct, frozen=True, omit_defaults=True):
-    """One message in the shape of OpenAI's chat API."""
+    """One message in the shape of OpenAI's chat API.
+
+    `content` is its text. `parts` are what it holds besides text, such as images, as they were sent.
+    `tool_call_id` names the call that a tool's message answers.
+    """
 
     role: str
     content: str = ""
     name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    parts: tuple[Json, ...] = ()
 
 
 class Case(Struct, frozen=True, kw_only=True):

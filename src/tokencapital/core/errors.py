@@ -6,10 +6,14 @@ TokenCapitalError
 │   ├── ContractViolation   an answer does not fit its capability's contract
 │   └── MalformedLine       one line of a file; the rest is loaded
 ├── AccessRefused           somebody may not see or do that
-│   └── TooManyAttempts     a login waits after failed attempts
+│   ├── TooManyAttempts     a login waits after failed attempts
+│   ├── KeyRefused          an API key is missing, wrong, revoked or has expired
+│   └── EgressRefused       a capability's data may not go to this provider
+├── LimitReached            a spending or rate limit is used up
 ├── SettingsError           a setting, an option or an extra is missing or wrong
 ├── StoreError
 │   ├── StoreUnavailable    cannot be opened, reached or written
+│   ├── SpoolFull           nothing more can be kept until the store has taken what waits
 │   └── StoreConflict       the fact is there already, or was decided otherwise
 ├── ModelError              a generalist or embedder gave nothing usable
 │   ├── ModelTimeout
@@ -82,6 +86,22 @@ class TooManyAttempts(AccessRefused):
     """A login has to wait after attempts that failed."""
 
 
+class KeyRefused(AccessRefused):
+    """An API key is missing, wrong, revoked, or has expired."""
+
+
+class EgressRefused(AccessRefused):
+    """The data of a capability may not go to this provider."""
+
+
+class LimitReached(TokenCapitalError):
+    """A spending or rate limit is used up. `retry_after_s` None: nobody knows when there is room again."""
+
+    def __init__(self, what: str, *, where: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(what, where=where)
+        self.retry_after_s = retry_after_s
+
+
 class SettingsError(TokenCapitalError):
     """A setting, an option or an optional package is missing or wrong."""
 
@@ -92,6 +112,10 @@ class StoreError(TokenCapitalError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be opened, reached or written."""
+
+
+class SpoolFull(StoreError):
+    """Nothing more can be kept on this machine until the store has taken what waits."""
 
 
 class StoreConflict(StoreError):

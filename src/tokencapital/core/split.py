@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from tokencapital.core.case import Case
+from tokencapital.core.case import Case, Message
 
 SEALED_SHARE = 0.10
 """Share of entity groups that are kept for the gate."""
@@ -47,6 +47,11 @@ def normalize(text: str) -> str:
 
 def input_key(case: Case, key: bytes) -> str:
     """The same for two cases exactly when their normalized messages and their contexts are the same."""
-    messages = [(message.role, normalize(message.content)) for message in case.messages]
+    messages = [_compared(message) for message in case.messages]
     content = msgspec.json.encode([messages, case.context], order="deterministic")
     return keyed_digest(key, content)
+
+
+def _compared(message: Message) -> tuple[object, ...]:
+    words = (message.role, normalize(message.content))
+    return (*words, message.tool_calls, message.parts) if message.tool_calls or message.parts else words

@@ -45,16 +45,31 @@ from tokencapital.store.schema.people import (
     notice,
     web_session,
 )
+from tokencapital.store.schema.traffic import api_key, import_cursor, join_key, span, spending, step, trace_state
 from tokencapital.store.schema.work import answer_basis, group_manifest, input_group, outcome, trajectory, work_case
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest migration: what `Store.open` brings a store up to."""
 
 CHANGEABLE = frozenset(
-    {"payload", "counter", "artifact", "open_draw", "lease", "contributor_name", "account", "web_session"}
+    {
+        "payload",
+        "counter",
+        "artifact",
+        "open_draw",
+        "lease",
+        "contributor_name",
+        "account",
+        "web_session",
+        "api_key",
+        "spending",
+        "trace_state",
+        "import_cursor",
+    }
 )
 """Tables whose rows may change. Payloads and artifacts do so by erasure alone, never back, and counters grow;
-the queue, its leases, names, accounts and sessions are states, not facts."""
+the queue, its leases, names, accounts, sessions, keys, what is left to spend, and how far an import or a trace has
+come are states, not facts."""
 
 __all__ = [
     "CHANGEABLE",
@@ -63,6 +78,7 @@ __all__ = [
     "Instant",
     "account",
     "answer_basis",
+    "api_key",
     "artifact",
     "artifact_lineage",
     "audit_event",
@@ -77,7 +93,9 @@ __all__ = [
     "evaluation",
     "goal_event",
     "group_manifest",
+    "import_cursor",
     "input_group",
+    "join_key",
     "judgment",
     "judgment_basis",
     "lease",
@@ -102,7 +120,11 @@ __all__ = [
     "sealed_look",
     "sealed_member",
     "sealed_retirement",
+    "span",
+    "spending",
+    "step",
     "swap_test",
+    "trace_state",
     "trajectory",
     "web_session",
     "work_case",

@@ -1,0 +1,122 @@
+"""Steps of trajectories: calls of models and tools as they were observed, each once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, select
+
+from tokencapital.core.call import Ending, Step, StepKind
+from tokencapital.core.case import Message
+from tokencapital.core.quantity import Energy, Grade, Money, Usage
+from tokencapital.store.database import Store, chunks
+from tokencapital.store.payloads import Payloads
+from tokencapital.store.schema import payload, step, trajectory
+
+_encode = msgspec.json.Encoder().encode
+_messages = msgspec.json.Decoder(tuple[Message, ...]).decode
+_STEPS: Select[Any] = select(step, payload.c.body).outerjoin(payload, step.c.payload == payload.c.digest)
+
+
+def append_steps(store: Store, connection: Connection, steps: Sequence[Step]) -> int:
+    """The steps are stored, each id once; returns how many were new. Their trajectories are stored already."""
+    if not steps:
+        return 0
+    places = _places(connection, {one.trajectory for one in steps})
+    payloads = Payloads(store.key)
+    rows = [_row(one, *places[one.trajectory], payloads) for one in steps]
+    payloads.write(store, connection)
+    return store.add_new(connection, step, rows)
+
+
+def steps_of(store: Store, trajectories: Iterable[str]) -> dict[str, list[Step]]:
+    """The steps of each of these trajectories that has some, in the order of their times."""
+    found: defaultdict[str, list[Step]] = defaultdict(list)
+    with store.read() as connection:
+        for some in chunks(trajectories):
+            query = _STEPS.where(step.c.trajectory.in_(some)).order_by(step.c.at, step.c.position)
+            for row in connection.execute(query):
+                found[row.trajectory].append(step_of(row))
+    return dict(found)
+
+
+def trajectory_named(store: Store, name: str) -> str | None:
+    """The id of the trajectory with this id, or of the one that has a step with this id; None: there is none."""
+    with store.read() as connection:
+        known: str | None = connection.execute(select(trajectory.c.id).where(trajectory.c.id == name)).scalar()
+        return known or connection.execute(select(step.c.trajectory).where(step.c.id == name)).scalar()
+
+
+def step_of(row: Row[Any]) -> Step:
+    """The step in a row with the columns of `step` and the payload as `body`."""
+    return Step(
+        id=row.id,
+        trajectory=row.trajectory,
+        at=row.at,
+        kind=StepKind(row.kind),
+        name=row.name,
+        source=row.source,
+        parent=row.parent,
+        application=row.application,
+        provider=row.provider,
+        model=row.model,
+        ending=Ending(row.ending),
+        elapsed_s=row.elapsed_s,
+        first_s=row.first_s,
+        usage=Usage(
+            row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens
+        ),
+        cost=Money(Decimal(row.cost_amount), row.cost_currency) if row.cost_amount is not None else None,
+        price=row.price,
+        energy=Energy(row.joules, Grade(row.energy_grade)),
+        failure=row.failure,
+        messages=None if row.body is None else _messages(row.body),
+        details=msgspec.json.decode(row.details),
+    )
+
+
+def _places(connection: Connection, names: set[str]) -> dict[str, tuple[str, str]]:
+    """The case and the capability of each trajectory."""
+    found: dict[str, tuple[str, str]] = {}
+    for some in chunks(names):
+        query = select(trajectory.c.id, trajectory.c.case_id, trajectory.c.capability).where(trajectory.c.id.in_(some))
+        found.update((row.id, (row.case_id, row.capability)) for row in connection.execute(query))
+    return found
+
+
+def _row(one: Step, case_id: str, capability: str, payloads: Payloads) -> dict[str, Any]:
+    usage, cost = one.usage, one.cost
+    return {
+        "id": one.id,
+        "trajectory": one.trajectory,
+        "case_id": case_id,
+        "capability": capability,
+        "at": one.at,
+        "kind": one.kind.value,
+        "name": one.name,
+        "source": one.source,
+        "parent": one.parent,
+        "application": one.application,
+        "provider": one.provider,
+        "model": one.model,
+        "ending": one.ending.value,
+        "elapsed_s": one.elapsed_s,
+        "first_s": one.first_s,
+        "input_tokens": usage.input,
+        "output_tokens": usage.output,
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write,
+        "reasoning_tokens": usage.reasoning,
+        "cost_amount": str(cost.amount) if cost else None,
+        "cost_currency": cost.currency if cost else None,
+        "price": one.price,
+        "joules": one.energy.joules,
+        "energy_grade": one.energy.grade.value,
+        "failure": one.failure,
+        "payload": None if one.messages is None else payloads.add(case_id, one.messages),
+        "details": _encode(one.details).decode(),
+    }
