@@ -14,6 +14,7 @@ from tokencapital.app.platform import Platform
 from tokencapital.app.settings import Settings
 from tokencapital.app.verifying import verify
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
+from tokencapital.core.call import Step, StepKind
 from tokencapital.core.case import Capability, Case, Contract, ContractKind, Message
 from tokencapital.core.errors import StoreConflict
 from tokencapital.core.judgment import DrawKind, Judgment, Verdict
@@ -26,6 +27,7 @@ from tokencapital.store.erasure import compact
 from tokencapital.store.judgments import append_judgments, latest_sequence, memory_events, withdraw
 from tokencapital.store.releases import Artifact, append_release, load_artifact, save_artifact, save_policy
 from tokencapital.store.schema import payload
+from tokencapital.store.steps import append_steps
 from tokencapital.testing.traces import file_bytes, payload_bodies, traces
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
@@ -43,6 +45,12 @@ def filled(store: Store, store_url: str) -> str:
             context={"note": f"context words of {customer}"},
         )  # fmt: skip
         record_exchanges(store, [Exchange(case, answered(case))])
+        called = Step(
+            id=f"step-{customer}", trajectory=f"trj-{case.id}", at=AT, kind=StepKind.TOOL, name="look_up",
+            source="gateway", messages=(Message("tool", f"step words of {customer}", tool_call_id="c1"),),
+        )  # fmt: skip
+        with store.begin() as connection:
+            append_steps(store, connection, [called])
     said = [
         judgment("ada", "quartz", 1),
         judgment("bob", "quartz", 2),
@@ -108,6 +116,7 @@ GROUP = [
     "kaleidoscope of quartz",
     "context words of quartz",
     "machine words for quartz",
+    "step words of quartz",
     "Judged words 1 of ada",
     "Judged words 2 of bob",
     "Reason words 1 of ada",
@@ -121,7 +130,7 @@ BOB = [
     "Reason words 3 of bob",
     "Retraction words of bob",
 ]
-EVERYTHING = [*GROUP, *BOB, "Customer words of jasper", "machine words for jasper"]
+EVERYTHING = [*GROUP, *BOB, "Customer words of jasper", "machine words for jasper", "step words of jasper"]
 
 
 @pytest.mark.parametrize(("asked", "gone"), [({"group": "quartz"}, GROUP), ({"contributor": "bob"}, BOB)])
@@ -139,6 +148,7 @@ def test_no_byte_is_left_in_the_files(store: Store, filled: str, asked: dict[str
 def test_erasing_a_customer_takes_what_was_built_and_leaves_the_others(store: Store, filled: str) -> None:
     before = latest_sequence(store)
     done = erased(filled, group="quartz")
+    assert done.wiped.steps == 1
     assert (done.wiped.cases, done.wiped.answers, done.wiped.judgments, done.wiped.reasons) == (1, 1, 2, 3)
     assert done.wiped.withdrawn == ("judgment-1",)
     assert latest_sequence(store) == before + 1
@@ -147,7 +157,7 @@ def test_erasing_a_customer_takes_what_was_built_and_leaves_the_others(store: St
     assert load_artifact(store, fate.artifact) is None
     assert read_case(store, "case-quartz") is None
     assert read_case(store, "case-jasper") is not None
-    assert done.facts == {"cases": 1, "runs": 1, "draws": 0, "judgments": 2}
+    assert done.facts == {"cases": 1, "runs": 1, "steps": 1, "draws": 0, "judgments": 2}
 
 
 def test_what_two_people_said_in_the_same_words_stays_the_others(store: Store, filled: str) -> None:

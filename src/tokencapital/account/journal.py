@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from tokencapital.account import accounts
 from tokencapital.account.entries import Flow, Heading, Kind, enter
-from tokencapital.core.answer import Trajectory
+from tokencapital.core.answer import Stage, Trajectory
+from tokencapital.core.call import Step
 from tokencapital.core.errors import LedgerError
 from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Judgment
@@ -21,6 +22,7 @@ from tokencapital.meter.assumptions import Assumptions
 from tokencapital.store.ledger import Transaction
 
 ANSWERS = "answers"
+STEPS = "steps"
 UNPRICED = "unpriced"
 WITHOUT_ENERGY = "without energy"
 WITHOUT_TOKENS = "without tokens"
@@ -59,6 +61,16 @@ def book_serving(
     return tuple(_serving(done, providers, ids) for done in days)
 
 
+def book_steps(capability: str, steps: Iterable[tuple[int, Step]], ids: IdSource) -> tuple[Transaction, ...]:
+    """One transaction per UTC day for the steps of a capability, each handed in once with its position in the record.
+
+    What a step took is owed to its provider; one without a provider ran on our own machine. `steps_booked_until`
+    says where to go on. Raises LedgerError for a cost in another currency than USD.
+    """
+    days = _groups(steps, lambda placed: _day(placed[1].at))
+    return tuple(_observed(capability, placed, ids) for placed in days)
+
+
 def book_review(judgments: Iterable[Judgment], declared: Assumptions, ids: IdSource) -> tuple[Transaction, ...]:
     """One transaction per capability and UTC day: people's minutes, and their cost at the declared wage.
 
@@ -92,6 +104,32 @@ def booked_until(transactions: Iterable[Transaction], kind: Kind, capability: st
     prefix = f"{kind}:{capability}:"
     references = (booked.reference for booked in transactions if booked.reference)
     return max((ref.rpartition("..")[2] for ref in references if ref.startswith(prefix)), default=None)
+
+
+def steps_booked_until(transactions: Iterable[Transaction], capability: str) -> int:
+    """The greatest position among the steps in the books; 0: none is in them."""
+    prefix = f"{STEPS}:{capability}:"
+    references = (booked.reference for booked in transactions if booked.reference)
+    return max((int(ref.rpartition("..")[2]) for ref in references if ref.startswith(prefix)), default=0)
+
+
+def _observed(capability: str, placed: Sequence[tuple[int, Step]], ids: IdSource) -> Transaction:
+    steps = [one for _, one in placed]
+    heading = Heading(
+        kind=Kind.SERVE,
+        at=max(one.at for one in steps),
+        capability=capability,
+        release=None,
+        reference=f"{STEPS}:{capability}:{placed[0][0]}..{placed[-1][0]}",
+        counts={STEPS: len(steps)} | _unknown(steps),
+    )
+    return enter(heading, chain.from_iterable(_step_flows(each) for each in steps), ids)
+
+
+def _step_flows(one: Step) -> Iterator[Flow]:
+    yield from _dollars(one.cost, _creditor(one.provider), accounts.spend_account(Stage.GENERALIST))
+    yield from _tokens(one.usage)
+    yield from _joules(one.energy)
 
 
 def _serving(done: Sequence[Trajectory], providers: Mapping[str, str], ids: IdSource) -> Transaction:
@@ -162,7 +200,7 @@ def _joules(energy: Energy) -> Iterator[Flow]:
         yield Flow(accounts.SUPPLY_ENERGY, use, accounts.JOULE, Decimal(str(energy.joules)))
 
 
-def _unknown(facts: Sequence[Trajectory | LearningRun]) -> dict[str, int]:
+def _unknown(facts: Sequence[Trajectory | LearningRun | Step]) -> dict[str, int]:
     counts = {
         UNPRICED: sum(fact.cost is None for fact in facts),
         WITHOUT_ENERGY: sum(fact.energy.joules is None for fact in facts),

@@ -37,6 +37,7 @@ def _gone(done: Erased) -> Iterator[str]:
     counts = [
         (wiped.cases, "what came in with a case (messages and their context)"),
         (wiped.answers, "answers to those cases"),
+        (wiped.steps, "steps on the way to those answers"),
         (wiped.judgments, "answers that people gave as judgments"),
         (wiped.reasons, "reasons that people wrote"),
         (wiped.copies, "answers to other cases that repeated words of them"),

@@ -15,9 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.account.entries import Kind
-from tokencapital.account.journal import LearningRun, book_learning, book_serving, booked_until
+from tokencapital.account.journal import (
+    LearningRun,
+    book_learning,
+    book_serving,
+    book_steps,
+    booked_until,
+    steps_booked_until,
+)
 from tokencapital.app.lesson_trials import lessons_to_try
 from tokencapital.app.limits import limit_reached
+from tokencapital.app.observing import without_steps_own
 from tokencapital.app.platform import Workplace
 from tokencapital.app.reliability import weigh
 from tokencapital.core.case import Json
@@ -37,6 +45,7 @@ from tokencapital.store.draws import drawn_cases
 from tokencapital.store.ledger import append_transactions, transactions
 from tokencapital.store.rebuilds import Rebuild, finish_rebuilds, rests_on_erased
 from tokencapital.store.releases import lineage_of, releases
+from tokencapital.store.steps import steps_after, with_steps
 from tokencapital.store.turns import Turn
 
 
@@ -167,12 +176,18 @@ def account(place: Workplace, name: str, report: TurnReport) -> None:
     """All that was spent on serving since the last turn, and on what is called `name`, is in the books, once."""
     ids = place.parts.ids
     providers = {place.provider: place.provider} if place.provider else {}
-    last = booked_until(transactions(place.store, place.name), Kind.SERVE, place.name)
-    served = trajectories_after(place.store, place.name, last)
+    booked = transactions(place.store, place.name)
+    served = trajectories_after(place.store, place.name, booked_until(booked, Kind.SERVE, place.name))
+    observed = steps_after(place.store, place.name, steps_booked_until(booked, place.name))
+    served = without_steps_own(served, with_steps(place.store, (one.id for one in served)))
     learning = _learning_runs(place, name, report)
     append_transactions(
         place.store,
-        [*book_serving(served, providers, ids), *(book_learning(run, ids) for run in learning)],
+        [
+            *book_serving(served, providers, ids),
+            *book_steps(place.name, observed, ids),
+            *(book_learning(run, ids) for run in learning),
+        ],
     )
 
 

@@ -18,6 +18,7 @@ from tokencapital.store.database import Store, chunks
 from tokencapital.store.manifest import Assignment, freeze
 from tokencapital.store.payloads import Payloads, decoded
 from tokencapital.store.schema import answer_basis, payload, trajectory, work_case
+from tokencapital.store.steps import trajectory_named
 from tokencapital.store.tally import tally
 
 _encode = msgspec.json.Encoder().encode
@@ -80,9 +81,13 @@ def read_cases(store: Store, case_ids: Iterable[str]) -> dict[str, Case]:
 
 
 def read_trajectory(store: Store, trajectory_id: str) -> Trajectory | None:
-    """What was done, by id; None where there is none. The answer of an erased one is None."""
+    """What was done, by its own id or that of one of its steps; None where there is none.
+
+    The answer of an erased one is None.
+    """
+    name = trajectory_named(store, trajectory_id)
     with store.read() as connection:
-        row = connection.execute(_TRAJECTORIES.where(trajectory.c.id == trajectory_id)).first()
+        row = connection.execute(_TRAJECTORIES.where(trajectory.c.id == name)).first() if name else None
     return _trajectory_of(row) if row else None
 
 

@@ -35,6 +35,7 @@ from tokencapital.store.schema import (
     payload,
     policy,
     release,
+    step,
     trajectory,
     work_case,
 )
@@ -54,6 +55,7 @@ class Owned(Struct, frozen=True):
 OWNED = (
     Owned(work_case, work_case.c.id, work_case.c.payload),
     Owned(trajectory, trajectory.c.case_id, trajectory.c.payload),
+    Owned(step, step.c.case_id, step.c.payload),
     Owned(judgment, judgment.c.case_id, judgment.c.payload),
     Owned(judgment, judgment.c.case_id, judgment.c.reason_payload),
     Owned(lesson_event, lesson_event.c.lesson, lesson_event.c.text_payload),

@@ -26,6 +26,7 @@ from tokencapital.store.schema import (
     lesson_event,
     memory_event,
     payload,
+    step,
     trajectory,
     web_session,
     work_case,
@@ -49,11 +50,12 @@ class Wiped(Struct, frozen=True, kw_only=True):
     """How much was erased, by what it was. `withdrawn` are the judgments that memory has let go of.
 
     `copies` are answers to other cases that held words of an erased answer, `reasons` include those of
-    retractions and decisions, `lessons` the ids of those whose words are gone.
+    retractions and decisions, `lessons` the ids of those whose words are gone, `steps` what was said on the way.
     """
 
     cases: int
     answers: int
+    steps: int
     copies: int
     judgments: int
     reasons: int
@@ -63,7 +65,8 @@ class Wiped(Struct, frozen=True, kw_only=True):
     @property
     def payloads(self) -> int:
         """All payloads that were erased."""
-        return self.cases + self.answers + self.copies + self.judgments + self.reasons + len(self.lessons)
+        answered = self.cases + self.answers + self.steps + self.copies
+        return answered + self.judgments + self.reasons + len(self.lessons)
 
 
 def erase_case(store: Store, case_id: str, *, by: str, at: datetime) -> int:
@@ -108,6 +111,7 @@ def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, 
     wiped = Wiped(
         cases=_erase(connection, _digests(connection, _of_cases(scope)), at),
         answers=_erase(connection, _digests(connection, _of_runs(scope)), at),
+        steps=_erase(connection, _digests(connection, _of_steps(scope)), at),
         copies=_erase(connection, copies, at),
         judgments=_erase(connection, _unshared(connection, scope), at),
         reasons=_erase(connection, _reasons(connection, scope), at),
@@ -164,6 +168,11 @@ def _of_cases(scope: Scope) -> Iterator[Select[Any]]:
 def _of_runs(scope: Scope) -> Iterator[Select[Any]]:
     for some in chunks(scope.cases):
         yield select(trajectory.c.payload).where(trajectory.c.case_id.in_(some))
+
+
+def _of_steps(scope: Scope) -> Iterator[Select[Any]]:
+    for some in chunks(scope.cases):
+        yield select(step.c.payload).where(step.c.case_id.in_(some))
 
 
 def _unshared(connection: Connection, scope: Scope) -> list[str]:

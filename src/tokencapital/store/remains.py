@@ -17,6 +17,7 @@ from tokencapital.store.schema import (
     draw,
     judgment,
     payload,
+    step,
     trajectory,
     work_case,
 )
@@ -29,6 +30,7 @@ def facts_about(connection: Connection, scope: Scope) -> dict[str, int]:
         "runs": _count(
             connection, scope.cases, lambda some: select(func.count()).where(trajectory.c.case_id.in_(some))
         ),
+        "steps": _count(connection, scope.cases, lambda some: select(func.count()).where(step.c.case_id.in_(some))),
         "draws": _count(connection, scope.cases, lambda some: select(func.count()).where(draw.c.case_id.in_(some))),
         "judgments": len(scope.judgments),
     }

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, null, select
 
 from tokencapital.core.call import Ending, Step, StepKind
 from tokencapital.core.case import Message
@@ -42,6 +42,23 @@ def steps_of(store: Store, trajectories: Iterable[str]) -> dict[str, list[Step]]
             for row in connection.execute(query):
                 found[row.trajectory].append(step_of(row))
     return dict(found)
+
+
+def steps_after(store: Store, capability: str, position: int) -> list[tuple[int, Step]]:
+    """What was done in the capability after the step at this position (0: all), each with its own, without words."""
+    query = select(step, null().label("body")).where(step.c.capability == capability, step.c.position > position)
+    with store.read() as connection:
+        return [(row.position, step_of(row)) for row in connection.execute(query.order_by(step.c.position))]
+
+
+def with_steps(store: Store, trajectories: Iterable[str]) -> set[str]:
+    """Those of the trajectories that have steps."""
+    found: set[str] = set()
+    with store.read() as connection:
+        for some in chunks(trajectories):
+            query = select(step.c.trajectory).where(step.c.trajectory.in_(some)).distinct()
+            found.update(connection.execute(query).scalars())
+    return found
 
 
 def trajectory_named(store: Store, name: str) -> str | None:

@@ -13,12 +13,14 @@ from tokencapital.app.erasing import Erasure, Ground, erase
 from tokencapital.app.explaining import precedents
 from tokencapital.app.guard import READERS
 from tokencapital.app.lineage import consequences, grounds, take_back
+from tokencapital.app.observing import in_all
 from tokencapital.app.platform import Platform
 from tokencapital.core.answer import Stage, Trajectory
 from tokencapital.core.errors import InputError
 from tokencapital.core.people import Role
 from tokencapital.store.cases import read_case, read_trajectory, trajectories_of_case
 from tokencapital.store.erasure import compact
+from tokencapital.store.steps import steps_of
 from tokencapital.web.pages import Pages
 
 _JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
@@ -48,11 +50,13 @@ class RunPages:
         done = self._done(request)
         place = self._platform.workplace(done.capability)
         case = read_case(self._platform.store, done.case)
+        steps = steps_of(place.store, [done.id]).get(done.id, [])
         visitor = self._pages.visitor(request)
         rests = grounds(place, done, precedents(place, case) if case else [])
         facts = {
             "of_capability": done.capability,
-            "done": done,
+            "done": in_all(done, steps),
+            "steps": steps,
             "case": case,
             "stages": stages_tried(done),
             "grounds": [one for one in rests if one.rests or one.run != done.id],

@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 
 from tokencapital.account import accounts
 from tokencapital.account.entries import Kind, read_counts
-from tokencapital.account.journal import LearningRun, book_learning, book_review, book_serving, booked_until
+from tokencapital.account.journal import (
+    LearningRun,
+    book_learning,
+    book_review,
+    book_serving,
+    book_steps,
+    booked_until,
+    steps_booked_until,
+)
 from tokencapital.core.answer import Answer, Stage, Trajectory
+from tokencapital.core.call import Step, StepKind
 from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import LedgerError
 from tokencapital.core.ids import IdSource
@@ -182,6 +191,26 @@ def test_serving_is_rolled_up_by_capability_release_and_day_under_a_reference_of
     assert booked_until(booked, Kind.SERVE, "triage") == "trj_004"
     assert booked_until(booked, Kind.SERVE, "refund") == "trj_005"
     assert booked_until(booked, Kind.REVIEW, "triage") is None
+
+
+def test_steps_are_owed_to_their_providers_and_known_by_their_place_in_the_record() -> None:
+    def called(provider: str | None, usd: str | None, at: datetime = AT) -> Step:
+        cost = None if usd is None else Money(Decimal(usd))
+        return Step(
+            id="s", trajectory="t", at=at, kind=StepKind.CALL, name="chat", source="gateway", provider=provider,
+            usage=Usage(10, 5), cost=cost, energy=ONE_JOULE,
+        )  # fmt: skip
+
+    steps = [(7, called("acme", "0.5")), (9, called(None, "0.25")), (11, called("acme", None))]
+    (booked,) = book_steps("triage", steps, ids())
+
+    assert check_balance(booked) is None
+    dollars = postings(booked, "USD")
+    assert len(dollars) == 3 and sum(dollars.values()) == 0
+    assert read_counts(booked.memo) == {"steps": 3, "unpriced": 1}
+    assert steps_booked_until([booked], "triage") == 11
+    assert steps_booked_until([booked], "refund") == 0
+    assert booked_until([booked], Kind.SERVE, "triage") is None
 
 
 def test_days_are_those_of_utc() -> None:
