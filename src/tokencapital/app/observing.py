@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -12,7 +13,7 @@ from tokencapital.core.quantity import Energy, Grade, Money, Usage
 from tokencapital.meter.energy import combine
 from tokencapital.meter.meter import Spent
 
-_NOTHING = Spent(Money(0), None, Energy(0.0, Grade.MEASURED))
+_NOTHING = Spent(Money(Decimal(0)), None, Energy(0.0, Grade.MEASURED))
 
 
 def in_all(done: Trajectory, steps: Sequence[Step]) -> Trajectory:
