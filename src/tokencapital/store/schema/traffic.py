@@ -53,13 +53,12 @@ join_key = Table(
 span = Table(
     "span",
     metadata,
-    position(),
-    Column("trace", String, nullable=False),
-    Column("span", String, nullable=False),
+    Column("trace", String, primary_key=True),
+    Column("span", String, primary_key=True),
     Column("parent", String),
     Column("at", Instant, nullable=False),
     Column("payload", String, ForeignKey("payload.digest"), nullable=False),
-    Index(None, "trace", "span", unique=True),
+    sqlite_with_rowid=False,
 )
 
 trace_state = Table(
@@ -67,7 +66,9 @@ trace_state = Table(
     metadata,
     Column("trace", String, primary_key=True),
     Column("seen_at", Instant, nullable=False),
-    Column("settled", Integer, nullable=False),
+    Column("rooted", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Index(None, "waiting", "seen_at"),
     sqlite_with_rowid=False,
 )
 

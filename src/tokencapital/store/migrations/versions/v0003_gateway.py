@@ -79,24 +79,25 @@ def _steps() -> None:
 def _spans() -> None:
     op.create_table(
         "span",
-        sa.Column("position", _NUMBER, autoincrement=True, nullable=False),
         sa.Column("trace", sa.String(), nullable=False),
         sa.Column("span", sa.String(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("at", _AT, nullable=False),
         sa.Column("payload", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["payload"], ["payload.digest"], name="fk_span_payload"),
-        sa.PrimaryKeyConstraint("position", name="pk_span"),
+        sa.PrimaryKeyConstraint("trace", "span", name="pk_span"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_span_trace_span", "span", ["trace", "span"], unique=True)
     op.create_table(
         "trace_state",
         sa.Column("trace", sa.String(), nullable=False),
         sa.Column("seen_at", _AT, nullable=False),
-        sa.Column("settled", sa.Integer(), nullable=False),
+        sa.Column("rooted", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("trace", name="pk_trace_state"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_trace_state_waiting_seen_at", "trace_state", ["waiting", "seen_at"])
 
 
 def _access() -> None:
