@@ -57,6 +57,7 @@ span = Table(
     Column("span", String, primary_key=True),
     Column("parent", String),
     Column("at", Instant, nullable=False),
+    Column("application", String),
     Column("payload", String, ForeignKey("payload.digest"), nullable=False),
     sqlite_with_rowid=False,
 )
@@ -68,6 +69,7 @@ trace_state = Table(
     Column("seen_at", Instant, nullable=False),
     Column("rooted", Integer, nullable=False),
     Column("waiting", Integer, nullable=False),
+    Column("made", Integer, nullable=False),
     Index(None, "waiting", "seen_at"),
     sqlite_with_rowid=False,
 )

@@ -83,6 +83,7 @@ def _spans() -> None:
         sa.Column("span", sa.String(), nullable=False),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("at", _AT, nullable=False),
+        sa.Column("application", sa.String(), nullable=True),
         sa.Column("payload", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["payload"], ["payload.digest"], name="fk_span_payload"),
         sa.PrimaryKeyConstraint("trace", "span", name="pk_span"),
@@ -94,6 +95,7 @@ def _spans() -> None:
         sa.Column("seen_at", _AT, nullable=False),
         sa.Column("rooted", sa.Integer(), nullable=False),
         sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("made", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("trace", name="pk_trace_state"),
         sqlite_with_rowid=False,
     )
