@@ -1,7 +1,8 @@
 """Who is at the door: accounts, sessions, forms that no other site can send, and keys of applications.
 
-Without any account the house runs *open*: whoever reaches it may do everything, under the pseudonym that
-they tell. With the first account it is closed, for good: an account is disabled, never deleted.
+Without any account the pages are *open*: whoever reaches them may do everything, under the pseudonym that
+they tell. With the first account they are closed, for good: an account is disabled, never deleted. Programs need a key
+as soon as there is an account or a key that `tcap key add` made, also one that was revoked since.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 
+from tokencapital.app.keyring import Keyring
 from tokencapital.app.passwords import is_dated, make_secret, matches
 from tokencapital.app.settings import AccessSettings
 from tokencapital.app.throttle import Throttle
+from tokencapital.core.access import ANYONE, KEY_PREFIX, Caller, Scope
 from tokencapital.core.clock import Clock
-from tokencapital.core.errors import AccessRefused
+from tokencapital.core.errors import AccessRefused, KeyRefused
 from tokencapital.core.people import ANYBODY, Role
 from tokencapital.store.accounts import has_accounts, renew_secret, secret_of
 from tokencapital.store.database import Store
@@ -34,6 +37,12 @@ from tokencapital.store.sessions import (
 
 Fits = Callable[[str | None, str], bool]
 """Whether a password is that of a secret, at the same cost where there is none."""
+KEY_HEADERS = ("x-tcap-api-key", "x-api-key", "authorization")
+"""Where a key may stand, first that counts first. The first is for callers whose own key of a provider stands in the
+others."""
+SETTINGS_KEY = "settings"
+"""How the key that `[access] key_env` names is called, and the application that it is of."""
+_SETTINGS_SCOPES = frozenset({Scope.INFER, Scope.RECORD, Scope.REVIEW})
 _SEEN_EVERY = timedelta(minutes=1)
 _AT_ONCE = 2
 """How many passwords are checked at one time: each costs 64 MiB."""
@@ -61,15 +70,49 @@ class Access:
         self._settings = settings
         self._fits = fits
         self._closed = False
+        self._local = True
+        self.keyring = Keyring(store)
         self._throttle = Throttle()
         self._checking = asyncio.Semaphore(_AT_ONCE)
 
     @property
     def open(self) -> bool:
-        """Whether the house runs open: there is no account. Fit for every request."""
+        """Whether people come in without logging in: there is no account, and only this machine can ask.
+
+        Fit for every request.
+        """
         if not self._closed:
             self._closed = has_accounts(self._store)
-        return not self._closed
+        return not self._closed and self._local
+
+    @property
+    def keyed(self) -> bool:
+        """Whether programs need a key: there are accounts, or keys were made. Fit for every request."""
+        known = self.keyring.entry()
+        return known.accounts or bool(known.keys) or not self._local
+
+    def serve_on_network(self) -> None:
+        """From now on nobody comes in without logging in, whether there are accounts or not."""
+        self._local = False
+
+    def caller(self, headers: Mapping[str, str]) -> Caller | None:
+        """Whose key the request carries, its headers named in small letters; None: it carries none.
+
+        A key of somebody else, such as a provider's, counts as none. Raises KeyRefused for one that has the shape of
+        ours or stands where only ours do, and opens nothing.
+        """
+        for header in KEY_HEADERS:
+            sent = headers.get(header)
+            if sent is None:
+                continue
+            if header == "authorization":
+                kind, _, sent = sent.partition(" ")
+                if kind.lower() != "bearer":
+                    continue
+            found = self._caller(sent.strip(), ours=header == KEY_HEADERS[0])
+            if found is not None:
+                return found
+        return None
 
     def visitor(self, token: str | None, pseudonym: str | None) -> Visitor:
         """Who holds this session token; a browser that comes for the first time gets one.
@@ -120,10 +163,32 @@ class Access:
         return hmac.compare_digest(token.encode(), self.form_token(visitor).encode())
 
     def holds_key(self, authorization: str | None) -> bool:
-        """Whether a request carries the key of the house's applications. False where none is set up."""
+        """Whether a request carries the key that the settings name. False where they name none."""
         kind, _, sent = (authorization or "").partition(" ")
+        return kind.lower() == "bearer" and self._is_settings_key(sent.strip())
+
+    def close(self) -> None:
+        """Nothing is asked of the store any more."""
+        self.keyring.close()
+
+    def _caller(self, secret: str, *, ours: bool) -> Caller | None:
+        if secret.startswith(KEY_PREFIX):
+            key = self.keyring.find(secret)
+            if key is not None:
+                reason = key.why_refused(self._clock.now())
+                if reason is None:
+                    return Caller(application=key.application, key=key.id, scopes=key.scopes)
+                raise KeyRefused(reason, remedy="Make a new one with `tcap key add`.")
+            ours = True
+        if self._is_settings_key(secret):
+            return Caller(application=SETTINGS_KEY, key=SETTINGS_KEY, scopes=_SETTINGS_SCOPES)
+        if ours and self.keyed:
+            raise KeyRefused("this is no key of this house", remedy="See `tcap key list`, or make one: `tcap key add`.")
+        return ANYONE if ours else None
+
+    def _is_settings_key(self, secret: str) -> bool:
         key = self._settings.key
-        return key is not None and kind.lower() == "bearer" and hmac.compare_digest(sent.strip().encode(), key.encode())
+        return key is not None and hmac.compare_digest(secret.encode(), key.encode())
 
     def _fitting(self, login: str, password: str) -> bool:
         secret = secret_of(self._store, login)

@@ -45,6 +45,7 @@ def make_account(platform: Platform, asked: AccountAsked) -> Account:
     with platform.store.begin():
         add_account(platform.store, made, secret)
         _record(platform, made, Done.ACCOUNT_ADDED)
+    platform.access.keyring.learn()
     return made
 
 

@@ -1,6 +1,7 @@
 """What stands before every route: who may pass, and that a request which changes something comes from here.
 
-`KeptRoute` is the one way in for people and for programs; what is not one is in `PUBLIC`.
+`KeptRoute` is the one way in for people and for programs; what is not one is in `PUBLIC`. `Door` is the same for the
+relay, which answers before any route is looked for.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from starlette.exceptions import HTTPException
+from msgspec import Struct
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Sent
 
 from tokencapital.app.access import Access, Visitor
-from tokencapital.core.errors import AccessRefused, SettingsError
+from tokencapital.core.access import ANYONE, CALLER, Caller, Scope
+from tokencapital.core.errors import AccessRefused, KeyRefused, SettingsError
 from tokencapital.core.people import ANYBODY, Role
 from tokencapital.review.routes import VOUCHED
 
@@ -28,25 +31,61 @@ PUBLIC = frozenset({"/healthz", "/login", "/static/{name}"})
 """What nobody needs an account for."""
 READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
 """Who may read what customers wrote."""
-MACHINES: Mapping[str, frozenset[Role]] = {
-    "/v1/chat/completions": READERS,
-    "/v1/models": ANYBODY,
-    "/v1/answers/{trajectory}": READERS,
-    "/v1/judgments": frozenset({Role.EXPERT, Role.ADMIN}),
-    "/v1/outcomes": frozenset({Role.ENGINEER, Role.ADMIN}),
-    "/v1/knowledge/search": READERS,
+_SENDERS = frozenset({Role.ENGINEER, Role.ADMIN})
+_JUDGES = frozenset({Role.EXPERT, Role.ADMIN})
+_ADMINS = frozenset({Role.ADMIN})
+
+
+class Rule(Struct, frozen=True):
+    """Which keys open an endpoint of programs, those with any of the `scopes`, and the `roles` of people who may."""
+
+    scopes: frozenset[Scope]
+    roles: frozenset[Role]
+
+    def __post_init__(self) -> None:
+        if not self.scopes or not self.roles:
+            raise ValueError("a rule names scopes and roles")
+
+
+INFERRING = Rule(frozenset({Scope.INFER}), READERS)
+RECORDING = Rule(frozenset({Scope.RECORD}), _SENDERS)
+JUDGING = Rule(frozenset({Scope.REVIEW, Scope.RECORD}), _JUDGES)
+"""A key with `record` alone tells what people sent; the endpoint looks at the kind of judgment."""
+READING = Rule(frozenset({Scope.REVIEW, Scope.INFER}), READERS)
+RUNNING = Rule(frozenset({Scope.ADMIN}), _ADMINS)
+"""What nobody has said anything about is for admins."""
+MACHINES: Mapping[str, Rule] = {
+    "/v1/chat/completions": INFERRING,
+    "/v1/responses": INFERRING,
+    "/v1/messages": INFERRING,
+    "/v1/messages/count_tokens": INFERRING,
+    "/v1/embeddings": INFERRING,
+    "/v1/models": Rule(frozenset({Scope.INFER}), ANYBODY),
+    "/v1/answers/{trajectory}": Rule(frozenset({Scope.INFER, Scope.REVIEW}), READERS),
+    "/v1/judgments": JUDGING,
+    "/v1/outcomes": RECORDING,
+    "/v1/traces": RECORDING,
+    "/v1/knowledge/search": READING,
+    "/metrics": RUNNING,
 }
-"""Who may use an endpoint of programs with a login of their own; the applications' key opens all of them."""
+"""Who may use an endpoint of programs: keys by their scopes, people by their roles. `admin` opens all of them."""
+_PEOPLE: Mapping[Scope, frozenset[Role]] = {
+    Scope.INFER: READERS,
+    Scope.RECORD: _SENDERS,
+    Scope.REVIEW: _JUDGES,
+    Scope.ADMIN: _ADMINS,
+}
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _VISITOR = "tcap.visitor"
 
 
 class KeptRoute(Route):
-    """A route that only people with one of the `roles` reach."""
+    """A route that only people with one of the `roles` reach, and keys with one of the `scopes`."""
 
     def __init__(self, path: str, endpoint: Any, roles: frozenset[Role], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.roles = roles
+        self.scopes: frozenset[Scope] = frozenset()
 
 
 def keep(routes: Sequence[Route], access: Access) -> list[Route]:
@@ -86,13 +125,20 @@ def is_loopback(host: str) -> bool:
 
 
 def check_address(access: Access, host: str) -> None:
-    """Returns where the house may be served on this address. Raises SettingsError for an open house on a network."""
-    if access.open and not is_loopback(host):
+    """Returns where the house may be served on this address; with keys alone its pages are then closed.
+
+    Raises SettingsError for an open house on a network. Each process that serves calls this before it does.
+    """
+    if is_loopback(host):
+        return
+    if access.open and not access.keyed:
         raise SettingsError(
-            "without accounts the house runs open, and on this address anybody on the network could judge and read",
+            "without accounts or keys the house runs open, and on this address anybody on the network could use it",
             where=host,
-            remedy="Make an account with `tcap account add LOGIN --role admin --by YOU`, or serve on 127.0.0.1.",
+            remedy="Make an account with `tcap account add LOGIN --role admin --by YOU` or a key with "
+            "`tcap key add APPLICATION --scope infer --by YOU`, or serve on 127.0.0.1.",
         )
+    access.serve_on_network()
 
 
 class OwnNames:
@@ -103,7 +149,7 @@ class OwnNames:
         self._app = app
         self._access = access
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Sent, receive: Receive, send: Send) -> None:
         """The request goes on, or is answered with 421."""
         if scope["type"] == "http" and self._access.open:
             host = urlsplit(f"//{Request(scope).headers.get('host', '')}").hostname
@@ -114,38 +160,75 @@ class OwnNames:
         await self._app(scope, receive, send)
 
 
-class _Guard:
-    """Lets programs with the key pass, and people who are logged in and may."""
+class Door:
+    """Knows keys and people, for the relay: a `Doorman`."""
 
-    def __init__(self, app: ASGIApp, access: Access, roles: frozenset[Role]) -> None:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def admit(self, headers: Mapping[str, str], scope: Scope) -> Caller:
+        """Who sends. Raises KeyRefused where the key is missing, wrong, revoked or expired, AccessRefused where it
+        does not open this."""
+        caller = self._access.caller(headers)
+        if caller is not None:
+            return _opened(caller, frozenset({scope}))
+        request = Request({"type": "http", "method": "POST", "path": "/", "headers": _raw(headers)})
+        return _person(request, self._access, Rule(frozenset({scope}), _PEOPLE[scope]))
+
+
+class _Guard:
+    """Lets programs with a key pass, and people who are logged in and may."""
+
+    def __init__(self, app: ASGIApp, access: Access, rule: Rule) -> None:
         self._app = app
         self._access = access
-        self._roles = roles
+        self._rule = rule
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The request goes on. Raises HTTPException or AccessRefused where it may not."""
+    async def __call__(self, scope: Sent, receive: Receive, send: Send) -> None:
+        """The request goes on, and its scope names the `Caller`. Raises AccessRefused where it may not."""
         request = Request(scope)
-        if not self._access.holds_key(request.headers.get("authorization")):
-            if request.method not in _READING and not from_here(request):
-                raise AccessRefused("this request is from a page of another site")
-            if not self._access.open:
-                self._admit(request)
+        caller = self._access.caller(request.headers)
+        if caller is None:
+            scope[CALLER] = _person(request, self._access, self._rule)
+        else:
+            scope[CALLER] = _opened(caller, self._rule.scopes)
         await self._app(scope, receive, send)
 
-    def _admit(self, request: Request) -> None:
-        visitor = visitor_of(request, self._access)
-        if visitor.login is None:
-            raise HTTPException(401, "log in, or send the applications' key as Authorization: Bearer")
-        if not self._roles & visitor.roles:
-            raise AccessRefused("your account may not do this")
-        own = self._access.own_form(visitor, request.headers.get(FORM_HEADER, ""))
-        if request.method not in _READING and not own:
-            raise AccessRefused("this request is not from a page of this session", where=FORM_HEADER)
-        request.scope[VOUCHED] = visitor.expert
+
+def _opened(caller: Caller, scopes: frozenset[Scope]) -> Caller:
+    """The caller, where any of the scopes is theirs. Raises AccessRefused."""
+    if any(caller.may(one) for one in scopes):
+        return caller
+    needed = " or ".join(f"`{one}`" for one in sorted(scopes))
+    raise AccessRefused(f"this key does not open that: it needs the scope {needed}")
+
+
+def _person(request: Request, access: Access, rule: Rule) -> Caller:
+    """Whoever sends without a key. Raises KeyRefused where nobody is logged in, AccessRefused where they may not."""
+    if request.method not in _READING and not from_here(request):
+        raise AccessRefused("this request is from a page of another site")
+    if not access.keyed and access.open:
+        return ANYONE
+    visitor = visitor_of(request, access)
+    if visitor.login is None:
+        raise KeyRefused("no key of this house was sent", remedy="Send one as Authorization: Bearer, or log in.")
+    if not rule.roles & visitor.roles:
+        raise AccessRefused("your account may not do this")
+    own = access.own_form(visitor, request.headers.get(FORM_HEADER, ""))
+    if request.method not in _READING and not own:
+        raise AccessRefused("this request is not from a page of this session", where=FORM_HEADER)
+    request.scope[VOUCHED] = visitor.expert
+    return Caller(scopes=rule.scopes)
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
 
 
 def _kept(route: Route, access: Access) -> KeptRoute:
-    roles = MACHINES.get(route.path, frozenset({Role.ADMIN}))
-    guard = Middleware(_Guard, access, roles)
+    rule = MACHINES.get(route.path, RUNNING)
+    guard = Middleware(_Guard, access, rule)
     methods = sorted(route.methods or ())
-    return KeptRoute(route.path, route.endpoint, roles, methods=methods, name=route.name, middleware=[guard])
+    kept = KeptRoute(route.path, route.endpoint, rule.roles, methods=methods, name=route.name, middleware=[guard])
+    kept.scopes = rule.scopes
+    return kept

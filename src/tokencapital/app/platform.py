@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -86,6 +87,8 @@ class Platform:
         self.generalist = make_generalist(settings.generalist)
         self.meter = make_meter(settings, self.generalist)
         self.knowledge = Knowledge(store, self.embedder)
+        self.closers: list[Callable[[], None]] = []
+        """What is called, last first, before the store is closed."""
         self._workplaces: dict[str, Workplace] = {}
 
     @staticmethod
@@ -132,6 +135,9 @@ class Platform:
 
     def close(self) -> None:
         """Models and the store are let go."""
+        while self.closers:
+            self.closers.pop()()
+        self.access.close()
         if self.generalist is not None:
             asyncio.run(self.generalist.close())
         self.store.close()

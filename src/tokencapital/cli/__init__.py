@@ -13,6 +13,7 @@ from tokencapital.cli import (
     demo,
     doctor,
     erase,
+    key,
     knowledge,
     learning,
     lesson,
@@ -57,6 +58,7 @@ app.add_typer(lesson.app, name="lesson")
 app.add_typer(capability.app, name="capability")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(account.app, name="account")
+app.add_typer(key.app, name="key")
 app.add_typer(contributor.app, name="contributor")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -19,6 +20,8 @@ from tokencapital.core.clock import Clock
 from tokencapital.core.errors import (
     AccessRefused,
     InputError,
+    KeyRefused,
+    LimitReached,
     ModelError,
     StoreConflict,
     StoreError,
@@ -142,9 +145,15 @@ class Gateway:
 
 async def refuse(_request: Request, error: Exception) -> Response:
     """Any error as a response in OpenAI's shape, with the status that fits it."""
+    headers: dict[str, str] = {}
     match error:
+        case KeyRefused():
+            status, kind, headers = 401, "authentication_error", {"www-authenticate": "Bearer"}
         case AccessRefused():
             status, kind = 403, "forbidden"
+        case LimitReached():
+            status, kind = 429, "rate_limit_error"
+            headers = {} if error.retry_after_s is None else {"retry-after": f"{math.ceil(error.retry_after_s)}"}
         case UnknownCapability():
             status, kind = 404, "not_found"
         case InputError():
@@ -161,7 +170,7 @@ async def refuse(_request: Request, error: Exception) -> Response:
             status, kind = 500, "internal_error"
     foreseen = isinstance(error, TokenCapitalError | HTTPException)
     message = str(error) if foreseen else "an error that nobody foresaw; see the log"
-    return JSONResponse(error_body(message, kind), status)
+    return JSONResponse(error_body(message, kind), status, headers=headers)
 
 
 def _respond(asked: ChatRequest, exchange: Exchange, unsure: Unsure) -> Response:

@@ -49,6 +49,9 @@ class Done(StrEnum):
     ACCOUNT_ADDED = "account added"
     ACCOUNT_CHANGED = "account changed"
     ACCOUNT_DISABLED = "account disabled"
+    KEY_ADDED = "key added"
+    KEY_ROTATED = "key rotated"
+    KEY_REVOKED = "key revoked"
     DOCUMENT_ADDED = "document added"
     DOCUMENT_RETIRED = "document retired"
 
