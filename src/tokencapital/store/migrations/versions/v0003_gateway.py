@@ -100,6 +100,8 @@ def _spans() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_trace_state_waiting_seen_at", "trace_state", ["waiting", "seen_at"])
+    counter = sa.table("counter", sa.column("name", sa.String), sa.column("value", sa.BigInteger))
+    op.bulk_insert(counter, [{"name": "span", "value": 0}])
 
 
 def _access() -> None:
