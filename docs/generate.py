@@ -39,8 +39,10 @@ from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
 from tokencapital.record.knowledge_routes import KnowledgeQuery
 from tokencapital.record.routes import OutcomeBody
+from tokencapital.record.spool import SpoolSettings
 from tokencapital.review.routes import Said
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
+from tokencapital.serve.rules import Rule
 from tokencapital.serve.wire import ChatRequest
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -61,6 +63,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "[capabilities.NAME]": CapabilitySettings,
     "[capabilities.NAME.goal]": GoalSettings,
     "[capabilities.NAME.swap]": SwapSettings,
+    "[[rules]]": Rule,
+    "[spool]": SpoolSettings,
 }
 REQUEST_HEADERS = {
     GROUP: "The entity (customer, thread, dialogue) that the case belongs to; it decides the split. "

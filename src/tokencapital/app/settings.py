@@ -17,6 +17,8 @@ from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Jso
 from tokencapital.core.errors import SettingsError
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
+from tokencapital.serve.rules import Rule
+from tokencapital.record.spool import SpoolSettings
 
 DEFAULT_FILE = Path("tokencapital.toml")
 MOST_PASSAGES = 20
@@ -164,6 +166,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     assumptions: Assumptions = Assumptions()
     prices: Mapping[str, Price] = {}
     capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)
+    spool: SpoolSettings = SpoolSettings()
     seed: int = 0
 
 

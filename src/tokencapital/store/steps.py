@@ -33,6 +33,12 @@ def append_steps(store: Store, connection: Connection, steps: Sequence[Step]) ->
     return store.add_new(connection, step, rows)
 
 
+def steps_there(connection: Connection, ids: Iterable[str]) -> list[str]:
+    """Those of the ids of steps that are stored."""
+    queries = (select(step.c.id).where(step.c.id.in_(some)) for some in chunks(ids))
+    return [one for query in queries for one in connection.execute(query).scalars()]
+
+
 def steps_of(store: Store, trajectories: Iterable[str]) -> dict[str, list[Step]]:
     """The steps of each of these trajectories that has some, in the order of their times."""
     found: defaultdict[str, list[Step]] = defaultdict(list)

@@ -1,0 +1,205 @@
+"""The house's record of what was acknowledged: its spool, and the drain that carries it into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from tokencapital.app.asking import AskingSink
+from tokencapital.app.platform import Platform, make_meter
+from tokencapital.app.settings import Settings
+from tokencapital.core.call import UNSORTED, Call, Reading
+from tokencapital.core.case import Capability, Contract, ContractKind, Goal
+from tokencapital.core.clock import Clock, SystemClock
+from tokencapital.core.errors import SpoolFull
+from tokencapital.core.ids import IdSource
+from tokencapital.meter.meter import Meter
+from tokencapital.promote.releases import observing_policy
+from tokencapital.record.drain import Drain, Handler
+from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Observed, without_prompt
+from tokencapital.record.recorder import Recorder
+from tokencapital.record.spool import Spool, WhenFull
+from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
+from tokencapital.serve.ports import Sink
+from tokencapital.store.capabilities import declare_capability, read_capability, read_goal
+from tokencapital.store.database import Store
+from tokencapital.store.durability import settle
+from tokencapital.store.outcomes import append_outcomes
+
+_BY = "gateway"
+_FRESH_S = 2.0
+"""A capability that was declared meanwhile is known to the drain so soon."""
+GRACE_S = 5.0
+"""So long what is left is drained when the house closes; the rest is there when it opens again."""
+
+
+class Recording:
+    """The record of one open house: keeps what is to be acknowledged, and drains it where nobody else does.
+
+    Nothing is made on disk before something is kept.
+    """
+
+    def __init__(self, platform: Platform, *, drains: bool = True) -> None:
+        self.root = spool_folder(platform.settings)
+        self.dropped = 0
+        self._platform = platform
+        self._settings = platform.settings.spool
+        self._drains = drains
+        self._lock = threading.Lock()
+        self._spool: Spool | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        platform.closers.append(self.close)
+
+    @property
+    def spool(self) -> Spool:
+        """The spool, opened the first time that it is needed. Raises StoreUnavailable."""
+        if self._spool is None:
+            with self._lock:
+                if self._spool is None:
+                    self._spool = Spool(self.root, IdSource(SystemClock()).new("spl"), self._settings)
+                    self._start()
+        return self._spool
+
+    @property
+    def full(self) -> bool:
+        """Whether calls are to be refused because nothing can be kept of them. Fit for every request."""
+        return self._settings.when_full is WhenFull.REFUSE and self.spool.full
+
+    async def keep(self, call: Frame) -> None:
+        """What was done is durable when this returns, unless the spool is full and recording stops then: it is counted.
+
+        Raises SpoolFull where answers are refused instead.
+        """
+        try:
+            await self.spool.keep(call)
+        except SpoolFull:
+            if self._settings.when_full is WhenFull.REFUSE:
+                raise
+            self.dropped += 1
+
+    def keep_now(self, frame: Frame) -> None:
+        """The same for callers that are no coroutine."""
+        try:
+            self.spool.keep_now(frame)
+        except SpoolFull:
+            if self._settings.when_full is WhenFull.REFUSE:
+                raise
+            self.dropped += 1
+
+    async def drained(self, timeout_s: float = 2.0) -> bool:
+        """Whether all that was acknowledged until now is in the store; waits so long for it."""
+        return self._spool is None or await self._spool.drained(timeout_s)
+
+    def flush(self, timeout_s: float = GRACE_S) -> bool:
+        """The same for callers that are no coroutine."""
+        return self._spool is None or asyncio.run(self._spool.drained(timeout_s))
+
+    def close(self) -> None:
+        """What was taken is durable, and as far as time allows in the store. Closing twice is harmless."""
+        if self._spool is not None:
+            self._spool.close()
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _start(self) -> None:
+        if self._drains and self._thread is None:
+            drain = make_drain(self._platform.store, self._platform.settings, self._platform.clock)
+            self._thread = threading.Thread(target=drain.run, args=(self._stop, GRACE_S), name="drain", daemon=True)
+            self._thread.start()
+
+
+class HouseDesks:
+    """The house as the record of calls sees it."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, tuple[float, Observed]] = {}
+
+    def observed(self, capability: str | None) -> Observed:
+        """Where the calls of a capability are put down; those of one that nobody declared, or of none, as unsorted."""
+        name, now = capability or UNSORTED, self._clock.now().timestamp()
+        since, known = self._known.get(name, (0.0, None))
+        if known is None or not since <= now < since + _FRESH_S:
+            known = self._look(name)
+            self._known[name] = (now, known)
+        return known
+
+    def read(self, call: Call) -> Reading:
+        """What the call says."""
+        return call.reading or Reading()
+
+    def join(self, connection: Connection, heard: Sequence[Heard]) -> Sequence[Joined]:
+        """Which trajectory each of the calls belongs to."""
+        return [Joined(one.call.id, new=True) for one in heard]
+
+    def separate(self, capability: Capability, heard: Heard) -> Asked:
+        """The case in a call."""
+        return Asked(without_prompt(heard.reading))
+
+    def _look(self, name: str) -> Observed:
+        capability = read_capability(self._store, name)
+        if capability is None and name != UNSORTED:
+            return self.observed(UNSORTED)
+        if capability is None:
+            capability = Capability(name=UNSORTED, contract=Contract(kind=ContractKind.TEXT))
+            declare_capability(self._store, capability, by=_BY, at=self._clock.now())
+        silent = Recorder(self._store)
+        sink = asking(silent, self._store, read_goal(self._store, name))
+        return Observed(capability=capability, policy=observing_policy(capability).hash, sink=sink, silent=silent)
+
+
+def asking(sink: Sink, store: Store, goal: Goal | None) -> Sink:
+    """A sink that draws answers for review where somebody wants something of the capability."""
+    return sink if goal is None else AskingSink(sink, store, goal)
+
+
+def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | None = None) -> Drain:
+    """The drain of the house's spool."""
+    meter = meter or make_meter(settings, None)
+    return Drain(spool_folder(settings), handlers(store, meter, clock), clock, lambda: settle(store))
+
+
+def handlers(store: Store, meter: Meter, clock: Clock) -> Mapping[FrameKind, Handler]:
+    """What becomes of each kind of frame."""
+    desks = HouseDesks(store, clock)
+    calls = CallRecorder(store, meter, desks)
+    return {
+        FrameKind.CALL: calls.record,
+        FrameKind.OUTCOMES: _outcomes(store),
+        FrameKind.EXCHANGES: _exchanges(store, desks),
+    }
+
+
+def _outcomes(store: Store) -> Handler:
+    def record(batches: Sequence[OutcomeBatch]) -> None:
+        append_outcomes(store, [one for batch in batches for one in batch.outcomes])
+
+    return record
+
+
+def _exchanges(store: Store, desks: HouseDesks) -> Handler:
+    def record(batches: Sequence[ExchangeBatch]) -> None:
+        with store.begin():
+            for batch in batches:
+                desks.observed(batch.capability).sink.record(batch.exchanges)
+
+    return record
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where what was acknowledged waits: as set, else beside the store; for a server, here, under a name of its own."""
+    if settings.spool.folder is not None:
+        return Path(settings.spool.folder).expanduser().absolute()
+    if "://" not in settings.store:
+        return Path(f"{Path(settings.store).expanduser().absolute()}.spool")
+    named = hashlib.sha256(settings.store.encode()).hexdigest()[:12]
+    return Path(f"tokencapital-{named}.spool").absolute()
