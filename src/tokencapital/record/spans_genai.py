@@ -18,7 +18,6 @@ from tokencapital.record.spans_told import (
     Deed,
     Event,
     Span,
-    failure_of,
     messages_of,
     read_json,
     text_of,
@@ -43,7 +42,7 @@ def read_genai(span: Span) -> Deed | None:
     if kind is StepKind.TOOL:
         return _tool(span)
     asked, said = _messages(span)
-    common: dict[str, Any] = {"span": span, "kind": kind, "asked": asked, "said": said, "failure": failure_of(span)}
+    common: dict[str, Any] = {"span": span, "kind": kind, "asked": asked, "said": said, "failure": span.failure}
     if kind is StepKind.RETRIEVAL:
         return Deed(name=_name(told, "gen_ai.data_source.id", span), **(common | _retrieved(told)), usage=Usage())
     if kind is StepKind.AGENT:
@@ -195,7 +194,7 @@ def _tool(span: Span) -> Deed:
         else (Message("assistant", tool_calls=(ToolCall(call, name, text_of(given) or "{}"),)),),
         said=None if result is None else (Message("tool", text_of(result) or "", name=name, tool_call_id=call),),
         usage=Usage(),
-        failure=failure_of(span),
+        failure=span.failure,
     )
 
 

@@ -17,7 +17,6 @@ from tokencapital.record.spans_told import (
     Deed,
     Span,
     calls_of,
-    failure_of,
     messages_of,
     read_json,
     text_of,
@@ -46,7 +45,7 @@ def read_openinference(span: Span) -> Deed | None:
     kind = _KINDS.get(named, StepKind.OTHER)
     if kind is StepKind.TOOL:
         return _tool(span)
-    common: dict[str, Any] = {"span": span, "kind": kind, "failure": failure_of(span)}
+    common: dict[str, Any] = {"span": span, "kind": kind, "failure": span.failure}
     if kind is not StepKind.CALL:
         name = _text(told, "agent.name") or span.name
         documents = _tree(told, "retrieval.documents") or _tree(told, "reranker.output_documents")
@@ -142,7 +141,7 @@ def _tool(span: Span) -> Deed:
         else (Message("assistant", tool_calls=(ToolCall(call, name, text_of(given) or "{}"),)),),
         said=None if result is None else (Message("tool", text_of(result) or "", name=name, tool_call_id=call),),
         usage=Usage(),
-        failure=failure_of(span),
+        failure=span.failure,
     )
 
 

@@ -17,6 +17,8 @@ from tokencapital.core.quantity import Usage
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _NANO = 1_000_000_000
+_FAILED = {1: False, 2: True}
+"""By the code of a span's status; 0: it was not set."""
 _TYPE_NAME = re.compile(r"[A-Za-z_][\w.]{0,119}")
 
 Attributes = Mapping[str, Json]
@@ -33,7 +35,7 @@ class Event(Struct, frozen=True):
 class Span(Struct, frozen=True, kw_only=True):
     """A span as it was told, with the attributes of its resource. `parent` None: it is the root of its trace.
 
-    `failed`: it says itself that it ended with an error.
+    `failed`: whether it ended with an error, as it says itself; None: it does not say.
     """
 
     trace: str
@@ -46,8 +48,22 @@ class Span(Struct, frozen=True, kw_only=True):
     resource: Attributes
     scope: str
     events: tuple[Event, ...] = ()
-    failed: bool = False
+    failed: bool | None = None
     application: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """The kind of error with which the span ended; None: it ended well.
+
+        What the error says may be somebody's words and stays in the span.
+        """
+        if self.failed is False:
+            return None
+        for event in reversed(self.events):
+            if event.name == "exception":
+                return _kind(event.attributes.get("exception.type"))
+        told = self.attributes.get("error.type") or self.attributes.get("exception.type")
+        return _kind(told) if told or self.failed else None
 
 
 class Deed(Struct, frozen=True, kw_only=True):
@@ -83,14 +99,14 @@ def span_of(resource: Attributes, scope: str, told: Any, application: str | None
         trace=told.trace_id.hex(),
         id=told.span_id.hex(),
         parent=told.parent_span_id.hex() if any(told.parent_span_id) else None,
-        name=told.name,
+        name=_storable(told.name),
         at=moment(told.start_time_unix_nano),
         elapsed_s=max(0, told.end_time_unix_nano - told.start_time_unix_nano) / _NANO,
         attributes=attributes_of(told.attributes),
         resource=resource,
         scope=scope,
         events=tuple(Event(one.name, attributes_of(one.attributes)) for one in told.events),
-        failed=told.status.code == told.status.STATUS_CODE_ERROR,
+        failed=_FAILED.get(told.status.code),
         application=application,
     )
 
@@ -110,7 +126,7 @@ def nanoseconds(at: datetime) -> int:
 
 def attributes_of(told: Iterable[Any]) -> dict[str, Json]:
     """Attributes by name; of a name that is there twice the last counts."""
-    return {one.key: value_of(one.value) for one in told}
+    return {_storable(one.key): value_of(one.value) for one in told}
 
 
 def value_of(value: Any) -> Json:
@@ -124,22 +140,10 @@ def value_of(value: Any) -> Json:
             return attributes_of(value.kvlist_value.values)
         case "bytes_value":
             return value.bytes_value.hex()
+        case "string_value":
+            return _storable(value.string_value)
         case kind:
             return getattr(value, kind)
-
-
-def failure_of(span: Span) -> str | None:
-    """The kind of error with which the span ended; None: it ended well.
-
-    What the error says may be somebody's words and stays in the span.
-    """
-    for event in reversed(span.events):
-        if event.name == "exception":
-            return _kind(event.attributes.get("exception.type"))
-    told = span.attributes.get("error.type") or span.attributes.get("exception.type")
-    if told or span.failed:
-        return _kind(told)
-    return None
 
 
 def text_of(value: Json) -> str | None:
@@ -248,6 +252,11 @@ def _content(content: Json) -> tuple[str, tuple[ToolCall, ...], tuple[Json, ...]
 
 def _call(name: Json, function: Json, arguments: Json) -> ToolCall:
     return ToolCall(text_of(name) or "", text_of(function) or "", text_of(arguments) or "{}")
+
+
+def _storable(text: str) -> str:
+    """The text without the one character that PostgreSQL cannot hold."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 def _text_or_none(value: Json) -> str | None:

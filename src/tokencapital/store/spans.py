@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, func, or_, select, tuple_
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_
 
 from tokencapital.core.split import keyed_digest
 from tokencapital.store.database import Store, chunks, next_numbers
@@ -122,13 +122,17 @@ def spans_of_traces(store: Store, traces: Iterable[str]) -> dict[str, list[tuple
 
 def mark_settled(connection: Connection, done: Sequence[Waiting], made: Iterable[str]) -> None:
     """The traces wait no longer, unless spans came to one meanwhile; of those in `made` there is a trajectory."""
-    with_one = set(made)
-    for one in done:
-        there = trace_state.c.trace == one.trace
-        if one.trace in with_one and not one.made:
-            connection.execute(trace_state.update().where(there).values(made=1))
-        calm = trace_state.update().where(there, trace_state.c.seen_at == one.seen_at)
-        connection.execute(calm.values(waiting=0))
+    grown = set(made)
+    fresh = [{"own": one.trace} for one in done if one.trace in grown and not one.made]
+    if fresh:
+        connection.execute(_MADE, fresh)
+    if done:
+        connection.execute(_CALM, [{"own": one.trace, "seen": one.seen_at} for one in done])
+
+
+_OWN_TRACE = trace_state.c.trace == bindparam("own")
+_MADE = trace_state.update().where(_OWN_TRACE).values(made=1)
+_CALM = trace_state.update().where(_OWN_TRACE, trace_state.c.seen_at == bindparam("seen")).values(waiting=0)
 
 
 def trajectory_of_trace(trace: str) -> str:
