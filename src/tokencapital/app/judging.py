@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from tokencapital.account.journal import book_review
 from tokencapital.app.passing import pass_on
 from tokencapital.app.platform import Platform, Workplace
-from tokencapital.core.answer import Trajectory
+from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Case, ContractKind, Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import InputError, StoreConflict
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
+from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
+from tokencapital.promote.releases import observing_policy
+from tokencapital.record.recorder import Recorder
 from tokencapital.review.judgments import Accepted, accept
 from tokencapital.review.routes import Said
 from tokencapital.store.bases import record_basis
@@ -23,6 +27,7 @@ from tokencapital.store.cases import read_case, read_trajectory, trajectories_of
 from tokencapital.store.conflicts import open_disagreements
 from tokencapital.store.experts import judges_of
 from tokencapital.store.judgments import find_judgments, hold_memory, withdraw
+from tokencapital.store.keyed import newest_with_key
 from tokencapital.store.leases import empty_hands, find_lease, give_back, take
 from tokencapital.store.ledger import append_transactions
 from tokencapital.store.queue import draws_of_case, find_draw, find_open
@@ -46,10 +51,13 @@ _SHOWN = Manner()
 def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
     """The judgment is stored and its time booked. One that the queue did not ask for is volunteered.
 
-    A draw is answered once, whoever sends at the same moment. Raises InputError where the case, the
-    trajectory or the draw is not known, StoreConflict where somebody was faster or has the case in
-    hand, ContractViolation where the answer does not fit.
+    One whose id is there already changes nothing. A draw is answered once, whoever sends at the same moment.
+    Raises InputError where the case, the trajectory or the draw is not known, StoreConflict where somebody was
+    faster or has the case in hand, ContractViolation where the answer does not fit.
     """
+    known = _known(platform, said)
+    if known is not None:
+        return Accepted(known)
     done, case_id = _subject(platform, said)
     case = read_case(platform.store, case_id)
     if case is None:
@@ -59,6 +67,10 @@ def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
         hold_memory(connection)
         asked = _answered_draw(place, said, case)
         minutes = _minutes(connection, said, asked, place.now())
+        if said.in_work:
+            done = _drafted(place, said, case, done)
+            if said.answer == done.answer.value:
+                said = msgspec.structs.replace(said, verdict=Verdict.RIGHT)
         judgment = _judgment(place, said, Subject(case_id, asked, done, minutes), manner)
         accepted = take_down(place, [judgment], {case_id: _alike(place, case)})[0]
         record_basis(place.store, connection, judgment.id, manner.basis)
@@ -132,7 +144,8 @@ def take_down(
     known = place.engine.memory.labels(place.now())
     with place.store.begin():
         accepted = accept(place.store, place.capability.contract, known, judgments)
-        booked = book_review((one.judgment for one in accepted), place.assumptions, place.parts.ids)
+        reviewed = [one.judgment for one in accepted if one.judgment.drawn is not DrawKind.IN_WORK]
+        booked = book_review(reviewed, place.assumptions, place.parts.ids)
         append_transactions(place.store, booked)
         if place.capability.contract.kind is not ContractKind.TEXT:
             open_disagreements(place.store, [one.judgment for one in accepted], place.now(), alike)
@@ -146,10 +159,56 @@ def _alike(place: Workplace, case: Case) -> tuple[str, ...]:
     return recalled.judgments if recalled else ()
 
 
+def _known(platform: Platform, said: Said) -> Judgment | None:
+    """The judgment that is there already under the id that was sent. Raises StoreConflict where it says otherwise."""
+    known = find_judgments(platform.store, [said.id]).get(said.id) if said.id else None
+    if known is None:
+        return None
+    same = known.expert == said.expert and said.answer in (None, known.answer)
+    if not same or known.case != _subject(platform, said)[1]:
+        raise StoreConflict(
+            "this id was used for another judgment", where=f"judgment {known.id}", remedy="Use another id."
+        )
+    return known
+
+
+def _drafted(place: Workplace, said: Said, case: Case, done: Trajectory | None) -> Trajectory:
+    """What was done on the case that gave the draft. One that nothing here gave is put down as observed.
+
+    Raises InputError where neither a draft was sent nor anything was done on the case.
+    """
+    if said.draft is None or (done is not None and done.answer.value == said.draft):
+        if done is None or done.answer.value is None:
+            raise InputError(f"nothing was answered on case {case.id}", remedy="Send the `draft`.")
+        return done
+    earlier = [one for one in trajectories_of_case(place.store, case.id) if one.answer.value == said.draft]
+    if earlier:
+        return earlier[-1]
+    drafted = Trajectory(
+        id=place.parts.ids.new("trj"),
+        case=case.id,
+        capability=case.capability,
+        at=place.now(),
+        answer=Answer(value=said.draft, stage=Stage.GENERALIST),
+        policy=observing_policy(place.capability).hash,
+        memory=0,
+        seed=0,
+        propensity=1.0,
+        elapsed_s=0.0,
+        energy=UNKNOWN_ENERGY,
+        usage=Usage(None, None),
+    )
+    Recorder(place.store).record([Exchange(case, drafted)])
+    return drafted
+
+
 def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
     if said.trajectory is None:
-        done = trajectories_of_case(platform.store, said.case or "")
-        return (done[-1] if done else None), said.case or ""
+        case_id = said.case or newest_with_key(platform.store, said.capability or "", said.key or "")
+        if case_id is None:
+            raise InputError(f"no case of `{said.capability}` has this business key", remedy="Record the case first.")
+        done = trajectories_of_case(platform.store, case_id)
+        return (done[-1] if done else None), case_id
     trajectory = read_trajectory(platform.store, said.trajectory)
     if trajectory is None:
         raise InputError(
@@ -161,14 +220,14 @@ def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
 def _judgment(place: Workplace, said: Said, of: Subject, manner: Manner) -> Judgment:
     now = place.now()
     return Judgment(
-        id=place.parts.ids.new("jdg"),
+        id=said.id or place.parts.ids.new("jdg"),
         case=of.case,
         capability=place.name,
         expert=said.expert,
         at=now,
         verdict=said.verdict,
         answer=_answer(said, of.done),
-        drawn=of.asked.kind if of.asked else DrawKind.VOLUNTEERED,
+        drawn=of.asked.kind if of.asked else DrawKind.IN_WORK if said.in_work else DrawKind.VOLUNTEERED,
         probability=of.asked.probability if of.asked else None,
         valid_from=utc(said.valid_from) if said.valid_from else now,
         valid_until=utc(said.valid_until) if said.valid_until else None,

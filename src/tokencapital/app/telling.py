@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
-from tokencapital.core.judgment import Judgment
+from tokencapital.core.judgment import DrawKind, Judgment
 from tokencapital.core.people import EVERYONE, Contributor, Notice, NoticeKind
 from tokencapital.stats.suppression import FEWEST
 from tokencapital.store.audit import Act, Done, append_audit
@@ -113,6 +113,8 @@ def why_untaught(store: Store, said: Judgment) -> str | None:
     """
     if not said.verdict.answers:
         return f"the verdict `{said.verdict.value}` holds no answer to learn from"
+    if said.drawn is DrawKind.IN_WORK and not said.can_teach:
+        return "a draft that was sent as it stood is counted and teaches nothing"
     with store.read() as connection:
         if may_teach(connection, [said]):
             return None

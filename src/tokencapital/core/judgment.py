@@ -34,12 +34,17 @@ class Verdict(StrEnum):
 
 
 class DrawKind(StrEnum):
-    """How a case came before a person. A repeat asks the same person again, unsaid, and never teaches."""
+    """How a case came before a person. A repeat asks the same person again, unsaid, and never teaches.
+
+    `in_work` was told by the tool in which somebody worked on with a draft: nobody was asked for a judgment, and
+    nobody chose to give one. It counts for less than a review, and proves nothing.
+    """
 
     UNIFORM = "uniform"
     ACTIVE = "active"
     VOLUNTEERED = "volunteered"
     REPEAT = "repeat"
+    IN_WORK = "in_work"
 
 
 class Draw(Struct, frozen=True, kw_only=True):
@@ -83,6 +88,16 @@ class Judgment(Struct, frozen=True, kw_only=True):
     minutes: float | None = None
     blind: bool = False
     sequence: int = 0
+
+    @property
+    def is_review(self) -> bool:
+        """Whether a person judged, and not only worked on with a draft or said the same once more."""
+        return self.drawn not in (DrawKind.IN_WORK, DrawKind.REPEAT)
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether memory may hear of it at all: not what was said once more, nor a draft that was sent as it stood."""
+        return self.is_review or (self.drawn is DrawKind.IN_WORK and self.verdict is Verdict.CORRECTED)
 
     def holds_at(self, now: datetime) -> bool:
         """Whether the judgment may answer and teach at the time `now`."""

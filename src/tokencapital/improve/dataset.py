@@ -16,6 +16,8 @@ from tokencapital.store.memory import Memory, Vectors
 PLENTY = 1_000
 """Uniform draws from which on some of them are left to choose settings by."""
 CHOOSING_SHARE = 0.2
+IN_WORK_WEIGHT = 0.5
+"""What somebody made of a draft in their work counts for a learner, beside a review: decision 0024."""
 
 
 class Dataset(Struct, frozen=True):
@@ -75,4 +77,7 @@ def gather(memory: Memory, now: datetime, weigh: Weigh | None = None) -> Dataset
     uniform = np.array([one.judgment.drawn is DrawKind.UNIFORM for one in judged], bool)
     weights = weigh(judged) if weigh else None
     counted = None if weights is None else np.asarray(weights, np.float64)
+    in_work = np.array([one.judgment.drawn is DrawKind.IN_WORK for one in judged], bool)
+    if in_work.any():
+        counted = (np.ones(len(judged)) if counted is None else counted) * np.where(in_work, IN_WORK_WEIGHT, 1.0)
     return Dataset(judged, memory.vectors(rows), uniform, memory.sequence, counted)

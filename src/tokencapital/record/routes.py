@@ -1,75 +1,162 @@
-"""Outcomes over HTTP: what the business saw, often late, by business key."""
+"""Outcomes over HTTP: what the business saw, often late, by business key or by the name of what was done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import msgspec
 from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tokencapital.core.call import UNSORTED
 from tokencapital.core.clock import Clock, utc
-from tokencapital.core.errors import InputError, UnknownCapability
+from tokencapital.core.errors import (
+    InputError,
+    StoreConflict,
+    StoreUnavailable,
+    TokenCapitalError,
+    UnknownCapability,
+)
 from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
+from tokencapital.record.items import CREATED, Items, Taken, answer_items, split_body
 from tokencapital.store.capabilities import read_capability
+from tokencapital.store.cases import read_trajectory
 from tokencapital.store.database import Store
-from tokencapital.store.outcomes import append_outcomes
+from tokencapital.store.outcomes import append_outcomes, known_outcomes
+
+LONGEST_NAME = 400
+KeepAside = Callable[[Sequence[Outcome]], Awaitable[None]]
+"""Keeps outcomes on this machine until the store is back."""
 
 
 class OutcomeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One outcome as a caller sends it. `value` null: asked for, not yet known. `id` makes it idempotent."""
+    """One outcome as a caller sends it: by business `key` and `capability`, or by `trajectory`.
 
-    capability: str
-    key: str
+    `value` null: asked for, not yet known. `id` makes it idempotent. A newer `at` supersedes what was said under the
+    same name before. The trajectory may be recorded later; it may also be the id of one of its steps.
+    """
+
     name: str
     value: bool | float | None
+    capability: str | None = None
+    key: str | None = None
+    trajectory: str | None = None
     at: datetime | None = None
     id: str | None = None
 
+    def __post_init__(self) -> None:
+        if (self.key is None) == (self.trajectory is None):
+            raise ValueError("name either a `key` or a `trajectory`")
+        if self.key is not None and self.capability is None:
+            raise ValueError("a business `key` needs its `capability`")
+        for word in (self.name, self.key, self.trajectory, self.id):
+            if word is not None and not 0 < len(word) <= LONGEST_NAME:
+                raise ValueError(f"a name, key or id has 1 to {LONGEST_NAME} characters")
+        if isinstance(self.value, float) and abs(self.value) == float("inf"):
+            raise ValueError("`value` is not finite")
+        if self.at is not None:
+            utc(self.at)
+
 
 class OutcomeRoutes:
-    """Takes outcomes down."""
+    """Takes outcomes down. `aside` keeps them while the store is away; None: they are then refused."""
 
-    def __init__(self, store: Store, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, store: Store, clock: Clock, ids: IdSource, aside: KeepAside | None = None) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
+        self._aside = aside
 
     def routes(self) -> list[Route]:
         """What the platform mounts."""
         return [Route("/v1/outcomes", self.post, methods=["POST"])]
 
     async def post(self, request: Request) -> Response:
-        """One outcome or a list of them, durable when this answers."""
-        try:
-            body = msgspec.json.decode(await request.body(), type=OutcomeBody | list[OutcomeBody])
-        except msgspec.MsgspecError as error:
-            raise InputError(f"the body is no outcome: {error}") from error
-        bodies = body if isinstance(body, list) else [body]
-        self._refuse_unknown({one.capability for one in bodies})
-        outcomes = [self._outcome(one) for one in bodies]
-        append_outcomes(self._store, outcomes)
-        return JSONResponse({"recorded": [outcome.id for outcome in outcomes]}, 201)
+        """One outcome or a list of up to 1,000, durable when this answers.
 
-    def _refuse_unknown(self, names: Iterable[str]) -> None:
-        for name in names:
-            if read_capability(self._store, name) is None:
-                raise UnknownCapability(f"no capability is called `{name}`")
-
-    def _outcome(self, body: OutcomeBody) -> Outcome:
+        A list is answered item by item, in order, under `results`: 207 where some were refused, which loses none
+        of the others. 202 where the store is away and they wait on this machine's disk.
+        """
+        items = split_body(await request.body(), OutcomeBody, "outcome")
         try:
-            at = utc(body.at) if body.at else self._clock.now()
-        except ValueError as error:
-            raise InputError(f"`at`: {error}") from error
+            results = await run_in_threadpool(self._record, items.read)
+        except StoreUnavailable:
+            if self._aside is None:
+                raise
+            return await self._keep_aside(items, self._aside)
+        if items.single and isinstance(results[0], Exception):
+            raise results[0]
+        recorded = [one.told["id"] for one in results if isinstance(one, Taken)]
+        if items.single:
+            return JSONResponse({"recorded": recorded}, CREATED)
+        return await answer_items(request, results, {"recorded": recorded})
+
+    def _record(self, bodies: Sequence[OutcomeBody | InputError]) -> list[Taken | TokenCapitalError]:
+        """What became of each; the good ones are stored together.
+
+        One whose id is there already changes nothing; where it said something else then, it is refused.
+        """
+        results: list[Taken | TokenCapitalError] = []
+        fresh: list[Outcome] = []
+        with self._store.begin():
+            known = known_outcomes(self._store, [one.id for one in bodies if isinstance(one, OutcomeBody) and one.id])
+            for body in bodies:
+                if isinstance(body, InputError):
+                    results.append(body)
+                    continue
+                try:
+                    outcome = self._outcome(body, self._capability(body))
+                except (InputError, StoreConflict) as error:
+                    results.append(error)
+                    continue
+                earlier = known.setdefault(outcome.id, outcome)
+                if earlier is outcome:
+                    fresh.append(outcome)
+                results.append(Taken({"id": outcome.id}) if _same(earlier, outcome, body) else _reused(outcome))
+            append_outcomes(self._store, fresh)
+        return results
+
+    async def _keep_aside(self, items: Items[OutcomeBody], aside: KeepAside) -> Response:
+        """They wait on disk under the capability that they name: the store cannot be asked about it."""
+        outcomes = [
+            self._outcome(one, one.capability or UNSORTED) for one in items.read if not isinstance(one, InputError)
+        ]
+        await aside(outcomes)
+        refused = [str(one) for one in items.read if isinstance(one, InputError)]
+        return JSONResponse({"waiting": [one.id for one in outcomes], "refused": refused}, 202)
+
+    def _outcome(self, body: OutcomeBody, capability: str) -> Outcome:
         return Outcome(
             id=body.id or self._ids.new("out"),
-            capability=body.capability,
-            key=body.key,
+            capability=capability,
+            key=body.key or body.trajectory or "",
             name=body.name,
             value=body.value,
-            at=at,
+            at=utc(body.at) if body.at else self._clock.now(),
         )
+
+    def _capability(self, body: OutcomeBody) -> str:
+        """What the outcome is of. Raises UnknownCapability, and InputError where the trajectory is of another one."""
+        done = read_trajectory(self._store, body.trajectory) if body.trajectory else None
+        if body.capability is None:
+            return done.capability if done else UNSORTED
+        if done is not None and done.capability != body.capability:
+            raise InputError(f"the trajectory is of the capability `{done.capability}`", where=f"outcome {body.name}")
+        if body.capability != UNSORTED and read_capability(self._store, body.capability) is None:
+            raise UnknownCapability(
+                f"no capability is called `{body.capability}`", remedy="Add it to tokencapital.toml."
+            )
+        return body.capability
+
+
+def _same(earlier: Outcome, told: Outcome, body: OutcomeBody) -> bool:
+    return earlier == (told if body.at else msgspec.structs.replace(told, at=earlier.at))
+
+
+def _reused(told: Outcome) -> StoreConflict:
+    return StoreConflict("this id was used for another outcome", where=f"outcome {told.id}", remedy="Use another id.")

@@ -36,6 +36,7 @@ from tokencapital.store.payloads import Payloads
 from tokencapital.store.playbook import approved_lessons
 from tokencapital.store.schema import document_event, document_passage, judgment, lesson_event, passage, work_case
 
+_UNASKED = frozenset({DrawKind.VOLUNTEERED, DrawKind.IN_WORK})
 NO_ANSWER = ""
 """Stands for the answer of a judgment that was taken back."""
 
@@ -125,7 +126,7 @@ def write_memory(store: Store, connection: Connection, carried: Sequence[Carried
 
 def write_judgments(store: Store, carried: Sequence[Carried]) -> list[Judgment]:
     """The judgments of cases that are stored, with their new numbers; each drawn one answers a draw of its own."""
-    append_draws(store, [_draw(one) for one in carried if one.judgment.drawn is not DrawKind.VOLUNTEERED])
+    append_draws(store, [_draw(one) for one in carried if one.judgment.drawn not in _UNASKED])
     return append_judgments(store, [msgspec.structs.replace(one.judgment, sequence=0) for one in carried])
 
 

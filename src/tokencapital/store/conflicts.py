@@ -23,6 +23,7 @@ from tokencapital.store.rows import ends, judgment_of, judgments_with_words, sta
 from tokencapital.store.schema import conflict_event, judgment, payload, work_case
 
 _ANSWERS = tuple(one.value for one in Verdict if one.answers)
+_NO_REVIEWS = (DrawKind.REPEAT.value, DrawKind.IN_WORK.value)
 _ID_LENGTH = 20
 
 
@@ -64,7 +65,7 @@ def open_disagreements(
     Two that hold at the time `now` disagree where they answer one input differently: one case, or cases of
     one entity group that are alike to the letter. `alike` names, by case, further judgments of the same input.
     """
-    answering = [one for one in said if one.verdict.answers and one.drawn is not DrawKind.REPEAT]
+    answering = [one for one in said if one.verdict.answers and one.is_review]
     if not answering:
         return []
     with store.begin() as connection:
@@ -198,7 +199,7 @@ def _answers(which: ColumnElement[bool]) -> Select[Any]:
         )
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
         .join(payload, judgment.c.payload == payload.c.digest)
-        .where(which, judgment.c.verdict.in_(_ANSWERS), judgment.c.drawn != DrawKind.REPEAT.value)
+        .where(which, judgment.c.verdict.in_(_ANSWERS), judgment.c.drawn.not_in(_NO_REVIEWS))
         .where(stands(), payload.c.body.is_not(None))
     )
 

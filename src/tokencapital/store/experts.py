@@ -60,7 +60,7 @@ def once_answered(
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
         .where(judgment.c.capability == capability, judgment.c.expert == expert)
         .where(judgment.c.at >= since, judgment.c.at < until, judgment.c.verdict.in_(_ANSWERS))
-        .where(stands(), ~again.correlate(judgment))
+        .where(stands(), ~again.correlate(judgment), judgment.c.drawn != DrawKind.IN_WORK.value)
         .order_by(judgment.c.at, judgment.c.sequence)
     )
     with store.read() as connection:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, bindparam, exists, select, true
 
 from tokencapital.core.errors import InputError
-from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment
+from tokencapital.core.judgment import DrawKind, JudgedCase, Judgment, Verdict
 from tokencapital.core.people import Notice
 from tokencapital.core.split import Split
 from tokencapital.store.database import Store, chunks, next_numbers
@@ -194,7 +194,7 @@ def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool
     query = (
         select(judgment, work_case.c.entity_group, ends().label("ends_at"))
         .join_from(judgment, work_case, judgment.c.case_id == work_case.c.id)
-        .where(which, stands(), ~told.correlate(judgment), judgment.c.drawn != DrawKind.REPEAT.value)
+        .where(which, stands(), ~told.correlate(judgment), _can_teach())
         .order_by(judgment.c.sequence)
     )
     rows = list(connection.execute(query))
@@ -209,6 +209,12 @@ def _tell_untold(store: Store, connection: Connection, which: ColumnElement[bool
     ]
     store.add_new(connection, memory_event, events)
     return len(events)
+
+
+def _can_teach() -> ColumnElement[bool]:
+    """`Judgment.can_teach` of a row."""
+    sent_as_drafted = (judgment.c.drawn == DrawKind.IN_WORK.value) & (judgment.c.verdict != Verdict.CORRECTED.value)
+    return (judgment.c.drawn != DrawKind.REPEAT.value) & ~sent_as_drafted
 
 
 def _known(connection: Connection, ids: Iterable[str]) -> dict[str, Judgment]:
@@ -256,7 +262,7 @@ def _append(
             said,
             learnable=splits[groups[said.case]] is Split.TRAIN
             and said.id in taught
-            and said.drawn is not DrawKind.REPEAT,
+            and said.can_teach,
             change=Change(said.expert, said.at),
         )
         for said in numbered

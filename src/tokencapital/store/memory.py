@@ -133,10 +133,11 @@ class Memory:
     def recall(self, case: Case, now: datetime, upto: int) -> Recollection | None:
         """What people held of exactly this input at the time `now`, judged up to the sequence `upto`.
 
-        None: nobody judged it.
+        None: nobody judged it. What was only edited in somebody's work is no judgment to answer by.
         """
         rows = self._rows_of_input.get(input_key(case, self._store.key), [])
-        held = [self._judged[row].judgment for row in rows if self._sequences[row] <= upto and self._holds(row, now)]
+        found = [self._judged[row].judgment for row in rows if self._sequences[row] <= upto and self._holds(row, now)]
+        held = [judgment for judgment in found if judgment.is_review]
         if not held:
             return None
         agreed = all(judgment.answer == held[0].answer for judgment in held)

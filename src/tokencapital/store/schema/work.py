@@ -41,6 +41,7 @@ work_case = Table(
     Column("input_key", String, nullable=False),
     payload_reference(),
     Index(None, "capability", "position"),
+    Index(None, "capability", "business_key"),
 )
 
 trajectory = Table(
