@@ -40,7 +40,7 @@ from tokencapital.meter.prices import Price
 from tokencapital.record.knowledge_routes import KnowledgeQuery
 from tokencapital.record.routes import OutcomeBody
 from tokencapital.record.spool import SpoolSettings
-from tokencapital.review.routes import Said
+from tokencapital.review.routes import JudgmentBody
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
 from tokencapital.serve.rules import Rule
 from tokencapital.serve.wire import ChatRequest
@@ -50,7 +50,7 @@ MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
 BODIES: dict[str, type[Struct]] = {
     "/v1/chat/completions": ChatRequest,
-    "/v1/judgments": Said,
+    "/v1/judgments": JudgmentBody,
     "/v1/knowledge/search": KnowledgeQuery,
     "/v1/outcomes": OutcomeBody,
 }
