@@ -33,7 +33,7 @@ REPORT = "report.json"
 _PIECE_BYTES = 1 << 20
 _FEW, _MANY, _TURN_S = 8, 256, 0.010
 """A transaction takes about ten milliseconds, so that nobody else who writes waits longer."""
-_BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S = 0.002, 0.02, 2.0, 1.0
+_BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
 _FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 """Errors of a database that are the fault of what was to be stored."""
 
@@ -58,12 +58,19 @@ class Drain:
     """One drain of one spool, for as long as it holds the spool's lock. Not safe for threads."""
 
     def __init__(
-        self, root: Path, handlers: Mapping[FrameKind, Handler], clock: Clock, settle: Callable[[], None]
+        self,
+        root: Path,
+        handlers: Mapping[FrameKind, Handler],
+        clock: Clock,
+        settle: Callable[[], None],
+        tend: Callable[[], int] = lambda: 0,
     ) -> None:
         self.root = root
         self._handlers = handlers
         self._clock = clock
         self._settle = settle
+        self._tend = tend
+        self._tended = (0.0, 0)
         self._folders: dict[str, Folder] = {}
         self._places: dict[str, Reached] = {}
         self._lock: int | None = None
@@ -97,7 +104,9 @@ class Drain:
                 if until is None and stop.is_set():
                     until = monotonic() + grace_s
                 try:
-                    wait = _BUSY_S if (moved := self.turn()) else min(_IDLE_S, wait * 1.5)
+                    moved = self.turn()
+                    moved += self._look_after(idle=not moved) if until is None else 0
+                    wait = _BUSY_S if moved else min(_IDLE_S, wait * 1.5)
                 except StoreUnavailable as error:
                     moved, wait = 0, min(_AWAY_S, max(_IDLE_S, wait) * 2)
                     self._tell(away=error.without_words)
@@ -121,6 +130,16 @@ class Drain:
     @property
     def _away(self) -> bool:
         return self.report.away is not None
+
+    def _look_after(self, *, idle: bool) -> int:
+        """How much was done of what the record does by itself: as long as there is some while nothing waits, else now
+        and then."""
+        since, did = self._tended
+        if self._lock is None or not ((idle and did) or monotonic() - since > _TEND_S):
+            return 0
+        did = self._tend()
+        self._tended = (monotonic(), did)
+        return did
 
     def _hold(self) -> bool:
         """Whether this is the spool's only drain."""
@@ -206,10 +225,15 @@ class Drain:
         if not (now or stale or (said is not None and said.away != away)):
             return
         self.report = msgspec.structs.replace(self.report, at=self._clock.now())
-        unborn = self.root / f".{REPORT}"
-        unborn.write_bytes(msgspec.json.encode(self.report))
-        unborn.replace(self.root / REPORT)
+        write_report(self.root, self.report)
         self._told = (monotonic(), self.report)
+
+
+def write_report(root: Path, report: DrainReport) -> None:
+    """The report lies in the spool's folder, whole."""
+    unborn = root / f".{REPORT}"
+    unborn.write_bytes(msgspec.json.encode(report))
+    unborn.replace(root / REPORT)
 
 
 def read_report(root: Path) -> DrainReport | None:

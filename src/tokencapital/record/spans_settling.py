@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.call import Step, StepKind
 from tokencapital.core.case import Case, ContractKind, Json, Message, Value
 from tokencapital.core.clock import Clock
+from tokencapital.core.errors import StoreUnavailable
 from tokencapital.core.judgment import Outcome
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.meter.meter import Meter
@@ -28,6 +30,7 @@ from tokencapital.store.outcomes import append_outcomes
 from tokencapital.store.schema import trajectory, work_case
 from tokencapital.store.spans import (
     Quiet,
+    Waiting,
     mark_settled,
     spans_of_traces,
     trajectory_of_trace,
@@ -35,6 +38,7 @@ from tokencapital.store.spans import (
 )
 from tokencapital.store.steps import append_steps, steps_there
 
+_log = logging.getLogger(__name__)
 _AT_ONCE = 16
 """So many traces are settled in one transaction, which takes some ten milliseconds."""
 _UNPROMPTED = frozenset({"system", "developer"})
@@ -74,12 +78,38 @@ class Settler:
         self._clock = clock
         self._rules = rules
         self._quiet = quiet or Quiet()
+        self.failed = 0
 
     def turn(self) -> int:
-        """How many traces were settled; at most a few, so that nobody else who writes waits long."""
+        """How many traces were settled; at most a few, so that nobody else who writes waits long.
+
+        A trace of which no trajectory can be made waits no longer, and is counted in `failed`. Raises StoreUnavailable.
+        """
         waiting = waiting_traces(self._store, self._clock.now(), self._quiet, _AT_ONCE)
         if not waiting:
             return 0
+        try:
+            self._settle(waiting)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            for one in waiting:
+                self._settle_alone(one)
+        return len(waiting)
+
+    def _settle_alone(self, one: Waiting) -> None:
+        try:
+            self._settle([one])
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self.failed += 1
+            _log.warning("no trajectory can be made of trace %s: %s", one.trace, type(error).__name__)
+            with self._store.begin() as connection:
+                mark_settled(connection, [one], [])
+
+    def _settle(self, waiting: Sequence[Waiting]) -> None:
+        """The traces are trajectories where something was done in them, and wait no longer."""
         told = spans_of_traces(self._store, [one.trace for one in waiting])
         worth = [trace for one in waiting if (trace := read_trace(one.trace, told.get(one.trace, ()))).deeds]
         asked = {response for trace in worth for response in responses_in(trace)}
@@ -88,7 +118,6 @@ class Settler:
         with self._store.begin() as connection:
             made = self._record(connection, found, {trajectory_of_trace(one.trace) for one in waiting if one.made})
             mark_settled(connection, waiting, [one.trace for one in waiting if trajectory_of_trace(one.trace) in made])
-        return len(waiting)
 
     def settle_all(self) -> int:
         """How many traces were settled, until none is left that is quiet."""
