@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -30,6 +30,7 @@ from tokencapital.core.errors import (
 )
 from tokencapital.core.ids import IdSource
 from tokencapital.serve.engine import Engine
+from tokencapital.serve.faults import fault_message
 from tokencapital.serve.wire import (
     ChatRequest,
     answer_headers,
@@ -164,13 +165,33 @@ async def refuse(_request: Request, error: Exception) -> Response:
             status, kind = 503, "unavailable"
         case TokenCapitalError():
             status, kind = 422, "unprocessable"
-        case HTTPException():
-            status, kind = error.status_code, "invalid_request_error"
         case _:
-            status, kind = 500, "internal_error"
-    foreseen = isinstance(error, TokenCapitalError | HTTPException)
-    message = str(error) if foreseen else "an error that nobody foresaw; see the log"
-    return JSONResponse(error_body(message, kind), status, headers=headers)
+            status, kind, headers = _not_ours(error)
+    return JSONResponse(error_body(_message(error), kind), status, headers=headers)
+
+
+def _not_ours(error: Exception) -> tuple[int, str, dict[str, str]]:
+    match error:
+        case HTTPException():
+            return error.status_code, "invalid_request_error", dict(error.headers or {})
+        case ClientDisconnect() | RecursionError() | UnicodeError():
+            return 400, "invalid_request_error", {}
+        case _:
+            return 500, "internal_error", {}
+
+
+def _message(error: Exception) -> str:
+    match error:
+        case TokenCapitalError() | HTTPException():
+            return str(error)
+        case ClientDisconnect():
+            return "the caller hung up"
+        case RecursionError():
+            return "the body is nested too deeply"
+        case UnicodeError():
+            return "the body is no UTF-8"
+        case _:
+            return fault_message(error)
 
 
 def _respond(asked: ChatRequest, exchange: Exchange, unsure: Unsure) -> Response:
