@@ -20,6 +20,8 @@ from starlette.routing import Route
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from tokencapital.account.accounts import CHART
+from tokencapital.app.hardening import RequestSettings
+from tokencapital.app.logs import LogSettings
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import (
@@ -58,6 +60,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "": Settings,
     "[generalist]": GeneralistSettings,
     "[access]": AccessSettings,
+    "[logs]": LogSettings,
+    "[requests]": RequestSettings,
     "[assumptions]": Assumptions,
     "[prices.MODEL]": Price,
     "[capabilities.NAME]": CapabilitySettings,

@@ -29,6 +29,7 @@ from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.promote.releases import LiveReleases, starting_policy
 from tokencapital.record.recorder import Recorder
 from tokencapital.serve.engine import Engine, Parts
+from tokencapital.serve.request_counts import RequestCounts
 from tokencapital.store.capabilities import (
     declare_capability,
     declare_goal,
@@ -81,6 +82,7 @@ class Platform:
         self.store = store
         self.clock = clock
         self.access = Access(store, clock, settings.access)
+        self.requests = RequestCounts()
         self.untaught = UntaughtJudgments(store)
         self.ids = IdSource(SystemClock())
         self.embedder: Embedder = WordLlamaEmbedder()

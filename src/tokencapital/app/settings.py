@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from tokencapital.app.hardening import RequestSettings
+from tokencapital.app.logs import LogSettings
 from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Json, Mode
 from tokencapital.core.errors import SettingsError
 from tokencapital.meter.assumptions import Assumptions
@@ -163,6 +165,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: str = DEFAULT_STORE
     generalist: GeneralistSettings = GeneralistSettings()
     access: AccessSettings = AccessSettings()
+    logs: LogSettings = LogSettings()
+    requests: RequestSettings = RequestSettings()
     assumptions: Assumptions = Assumptions()
     prices: Mapping[str, Price] = {}
     capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)
