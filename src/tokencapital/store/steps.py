@@ -74,6 +74,16 @@ def trajectory_named(store: Store, name: str) -> str | None:
         return known or connection.execute(select(step.c.trajectory).where(step.c.id == name)).scalar()
 
 
+def steps_by_response(store: Store, responses: Iterable[str]) -> dict[str, str]:
+    """By the id of a provider's answer the step that it was given in, the first where several say so."""
+    found: dict[str, str] = {}
+    with store.read() as connection:
+        for some in chunks(responses):
+            query = select(step.c.response, step.c.id).where(step.c.response.in_(some)).order_by(step.c.position.desc())
+            found.update((row.response, row.id) for row in connection.execute(query))
+    return found
+
+
 def step_of(row: Row[Any]) -> Step:
     """The step in a row with the columns of `step` and the payload as `body`."""
     return Step(
@@ -140,6 +150,7 @@ def _row(one: Step, case_id: str, capability: str, payloads: Payloads) -> dict[s
         "joules": one.energy.joules,
         "energy_grade": one.energy.grade.value,
         "failure": one.failure,
+        "response": one.details.get("response"),
         "payload": None if one.messages is None else payloads.add(case_id, one.messages),
         "details": _encode(one.details).decode(),
     }

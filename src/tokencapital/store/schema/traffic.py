@@ -36,6 +36,7 @@ step = Table(
     Column("joules", Float),
     Column("energy_grade", String, nullable=False),
     Column("failure", String),
+    Column("response", String, index=True),
     Column("payload", String, ForeignKey("payload.digest")),
     Column("details", Text, nullable=False),
     Index(None, "capability", "position"),
@@ -47,6 +48,8 @@ join_key = Table(
     Column("key", String, primary_key=True),
     Column("trajectory", String, primary_key=True),
     Column("at", Instant, nullable=False),
+    Column("around", String, nullable=False),
+    Column("standing", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -56,6 +56,7 @@ def _steps() -> None:
         sa.Column("joules", sa.Float(), nullable=True),
         sa.Column("energy_grade", sa.String(), nullable=False),
         sa.Column("failure", sa.String(), nullable=True),
+        sa.Column("response", sa.String(), nullable=True),
         sa.Column("payload", sa.String(), nullable=True),
         sa.Column("details", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["work_case.id"], name="fk_step_case_id"),
@@ -65,12 +66,15 @@ def _steps() -> None:
     )
     op.create_index("ix_step_capability_position", "step", ["capability", "position"])
     op.create_index("ix_step_case_id", "step", ["case_id"])
+    op.create_index("ix_step_response", "step", ["response"])
     op.create_index("ix_step_trajectory", "step", ["trajectory"])
     op.create_table(
         "join_key",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("trajectory", sa.String(), nullable=False),
         sa.Column("at", _AT, nullable=False),
+        sa.Column("around", sa.String(), nullable=False),
+        sa.Column("standing", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "trajectory", name="pk_join_key"),
         sqlite_with_rowid=False,
     )
@@ -139,9 +143,10 @@ def _imports() -> None:
         sa.Column("at", _AT, nullable=False),
         sa.PrimaryKeyConstraint("source", name="pk_import_cursor"),
     )
+    op.create_index("ix_work_case_capability_business_key", "work_case", ["capability", "business_key"])
 
 
-_FACTS = ("step", "join_key", "span")
+_FACTS = ("step", "span")
 """Tables whose rows nobody may change or remove."""
 
 
