@@ -13,7 +13,7 @@ from tokencapital.app.lessons import propose_lessons_anew
 from tokencapital.app.loop import TurnReport, turn, turn_record
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.realized import Realized
-from tokencapital.app.settings import load_settings
+from tokencapital.app.settings import Settings, load_settings
 from tokencapital.core.policy import Evidence, Release
 from tokencapital.evaluate.runner import Trial
 from tokencapital.promote.decide import trial_of_live
@@ -26,8 +26,13 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 def open_house(config: Path | None, store: str | None) -> Platform:
     """The house as configured; `store` overrides where it keeps everything."""
+    return Platform.open(settings_of(config, store))
+
+
+def settings_of(config: Path | None, store: str | None) -> Settings:
+    """The settings as configured; `store` overrides where everything is kept."""
     settings = load_settings(config)
-    return Platform.open(settings if store is None else msgspec.structs.replace(settings, store=store))
+    return settings if store is None else msgspec.structs.replace(settings, store=store)
 
 
 def releases_of(platform: Platform, capability: str | None) -> list[Release]:

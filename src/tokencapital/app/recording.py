@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
@@ -18,18 +19,23 @@ from tokencapital.core.case import Capability, Contract, ContractKind, Goal
 from tokencapital.core.clock import Clock, SystemClock
 from tokencapital.core.errors import SpoolFull
 from tokencapital.core.ids import IdSource
+from tokencapital.core.judgment import Outcome
 from tokencapital.meter.meter import Meter
 from tokencapital.promote.releases import observing_policy
 from tokencapital.record.drain import Drain, Handler
 from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Observed, without_prompt
 from tokencapital.record.recorder import Recorder
+from tokencapital.record.spans import SpanKeeper
+from tokencapital.record.spans_settling import Rules, Settler
 from tokencapital.record.spool import Spool, WhenFull
 from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
 from tokencapital.serve.ports import Sink
+from tokencapital.serve.shapes import read_call
 from tokencapital.store.capabilities import declare_capability, read_capability, read_goal
 from tokencapital.store.database import Store
 from tokencapital.store.durability import settle
 from tokencapital.store.outcomes import append_outcomes
+from tokencapital.store.steps import steps_by_response
 
 _BY = "gateway"
 _FRESH_S = 2.0
@@ -83,6 +89,11 @@ class Recording:
                 raise
             self.dropped += 1
 
+    async def keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """The outcomes are durable here when this returns, and in the store once it is back."""
+        named = IdSource(SystemClock()).new("obt")
+        await self.keep(OutcomeBatch(id=named, at=self._platform.clock.now(), outcomes=tuple(outcomes)))
+
     def keep_now(self, frame: Frame) -> None:
         """The same for callers that are no coroutine."""
         try:
@@ -116,6 +127,16 @@ class Recording:
             self._thread.start()
 
 
+_OF: WeakKeyDictionary[Platform, Recording] = WeakKeyDictionary()
+
+
+def recording_of(platform: Platform, *, drains: bool = True) -> Recording:
+    """The record of this house; `drains` says, the first time, whether a thread of this process drains it."""
+    if platform not in _OF:
+        _OF[platform] = Recording(platform, drains=drains)
+    return _OF[platform]
+
+
 class HouseDesks:
     """The house as the record of calls sees it."""
 
@@ -135,7 +156,7 @@ class HouseDesks:
 
     def read(self, call: Call) -> Reading:
         """What the call says."""
-        return call.reading or Reading()
+        return read_call(call)
 
     def join(self, connection: Connection, heard: Sequence[Heard]) -> Sequence[Joined]:
         """Which trajectory each of the calls belongs to."""
@@ -165,7 +186,9 @@ def asking(sink: Sink, store: Store, goal: Goal | None) -> Sink:
 def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | None = None) -> Drain:
     """The drain of the house's spool."""
     meter = meter or make_meter(settings, None)
-    return Drain(spool_folder(settings), handlers(store, meter, clock), clock, lambda: settle(store))
+    rules = Rules(meter, HouseDesks(store, clock).observed, seen=lambda responses: steps_by_response(store, responses))
+    settler = Settler(store, clock, rules)
+    return Drain(spool_folder(settings), handlers(store, meter, clock), clock, lambda: settle(store), settler.turn)
 
 
 def handlers(store: Store, meter: Meter, clock: Clock) -> Mapping[FrameKind, Handler]:
@@ -174,6 +197,7 @@ def handlers(store: Store, meter: Meter, clock: Clock) -> Mapping[FrameKind, Han
     calls = CallRecorder(store, meter, desks)
     return {
         FrameKind.CALL: calls.record,
+        FrameKind.SPANS: SpanKeeper(store, clock),
         FrameKind.OUTCOMES: _outcomes(store),
         FrameKind.EXCHANGES: _exchanges(store, desks),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,9 +17,13 @@ from starlette.types import ASGIApp
 
 from tokencapital.app.asking import AskingSink
 from tokencapital.app.guard import keep
+from tokencapital.app.hardening import Bounds
+from tokencapital.app.hardening_protocol import server_options
 from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
+from tokencapital.app.recording import recording_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.core.answer import Answer, Stage
@@ -29,6 +34,7 @@ from tokencapital.core.ids import IdSource
 from tokencapital.evaluate.sealed import judgments_of_sealed
 from tokencapital.promote.releases import observing_policy
 from tokencapital.record.knowledge_routes import KnowledgeRoutes
+from tokencapital.record.otlp_routes import TraceRoutes, as_it_is
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes
 from tokencapital.serve.citations import check_answer
@@ -114,9 +120,10 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
+    traces = TraceRoutes(lambda batch: recording_of(platform).spool.keep(batch), as_it_is, platform.clock, platform.ids)
     return Starlette(
         routes=[
-            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes()], platform.access),
+            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes(), *traces.routes()], platform.access),
             *(site.routes() if site else ()),
         ],
         exception_handlers=dict.fromkeys(
@@ -126,8 +133,19 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     )
 
 
-def run(app: ASGIApp, host: str, port: int) -> None:
-    """Serves until the process is told to stop."""
+def run(app: ASGIApp, platform: Platform, listener: socket.socket, routes: Sequence[BaseRoute] = ()) -> None:
+    """Serves until the process is told to stop, and then finishes what is on its way.
+
+    `routes` are those of the app within, by which requests are counted.
+    """
     import uvicorn
 
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    settings, counts = platform.settings.requests, platform.requests
+    config = uvicorn.Config(
+        Bounds(app, settings, counts, routes),
+        timeout_graceful_shutdown=GRACEFUL_S,
+        backlog=BACKLOG,
+        **server_options(settings, counts),
+    )
+    with told_to_stop():  # uvicorn repeats the signal at its end, which is not to be the process's
+        uvicorn.Server(config).run(sockets=[listener])

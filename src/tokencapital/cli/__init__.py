@@ -12,6 +12,7 @@ from tokencapital.cli import (
     contributor,
     demo,
     doctor,
+    drain,
     erase,
     key,
     knowledge,
@@ -49,6 +50,7 @@ app.command()(releases.rollback)
 app.command()(books.ledger)
 app.command()(books.report)
 app.command()(doctor.doctor)
+app.command()(drain.drain)
 app.command()(erase.erase)
 app.command()(verify.verify)
 app.command()(mcp.mcp)

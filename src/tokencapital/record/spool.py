@@ -30,7 +30,7 @@ from tokencapital.record.spool_folder import (
     sync_folder,
     write_level,
 )
-from tokencapital.record.spool_frames import HEAD_BYTES, Frame, write_frame
+from tokencapital.record.spool_frames import HEAD_BYTES, DeadLetter, Frame, write_frame, write_raw
 
 _MEASURE_S, _IDLE_S, _POLL_S = 0.1, 0.5, 0.003
 _SEGMENTS = 16
@@ -128,15 +128,11 @@ class Spool:
 
     def keep_now(self, frame: Frame) -> None:
         """The same for callers that are no coroutine; the thread waits."""
-        waits = _Waiting()
-        written = write_frame(frame, self._salt)
-        with self._lock:
-            self._take(written, frame.at.timestamp())
-            self._group.threads.append(waits)
-        self._wake.set()
-        waits.done.wait()
-        if waits.error is not None:
-            raise waits.error
+        self._keep_now(write_frame(frame, self._salt), frame.at.timestamp())
+
+    def put_back(self, letter: DeadLetter) -> None:
+        """The frame of a dead letter waits once more, durably."""
+        self._keep_now(write_raw(letter.kind, letter.at.timestamp(), letter.body, self._salt), letter.at.timestamp())
 
     @property
     def full(self) -> bool:
@@ -165,6 +161,16 @@ class Spool:
         os.close(self._level)
         os.close(self._file)
         self.folder.let_go()
+
+    def _keep_now(self, written: bytes, at: float) -> None:
+        waits = _Waiting()
+        with self._lock:
+            self._take(written, at)
+            self._group.threads.append(waits)
+        self._wake.set()
+        waits.done.wait()
+        if waits.error is not None:
+            raise waits.error
 
     def _take(self, written: bytes, at: float) -> None:
         """The frame is in the group that is written next."""

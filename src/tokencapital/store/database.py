@@ -236,6 +236,11 @@ class Store:
         return bytes.fromhex(kept)
 
 
+def dialect_of(url: str) -> str:
+    """`sqlite` or `postgresql`: where a store with this address is kept. Raises StoreUnavailable for any other."""
+    return _address(url).get_backend_name()
+
+
 def chunks(values: Iterable[str]) -> Iterator[list[str]]:
     """The distinct values, sorted, in lists short enough for one IN clause."""
     ordered = sorted(set(values))
