@@ -90,9 +90,9 @@ class Settler:
             return 0
         try:
             self._settle(waiting)
-        except StoreUnavailable:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, StoreUnavailable):
+                raise
             for one in waiting:
                 self._settle_alone(one)
         return len(waiting)
@@ -100,9 +100,9 @@ class Settler:
     def _settle_alone(self, one: Waiting) -> None:
         try:
             self._settle([one])
-        except StoreUnavailable:
-            raise
         except Exception as error:
+            if isinstance(error, StoreUnavailable):
+                raise
             self.failed += 1
             _log.warning("no trajectory can be made of trace %s: %s", one.trace, type(error).__name__)
             with self._store.begin() as connection:
