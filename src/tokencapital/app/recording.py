@@ -23,13 +23,16 @@ from tokencapital.core.judgment import Outcome
 from tokencapital.meter.meter import Meter
 from tokencapital.promote.releases import observing_policy
 from tokencapital.record.drain import Drain, Handler
-from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Observed, without_prompt
+from tokencapital.record.joining import Joining
+from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Observed
 from tokencapital.record.recorder import Recorder
 from tokencapital.record.spans import SpanKeeper
 from tokencapital.record.spans_settling import Rules, Settler
 from tokencapital.record.spool import Spool, WhenFull
 from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
 from tokencapital.serve.ports import Sink
+from tokencapital.serve.rules import NamedRules, Rule
+from tokencapital.serve.rules_case import extract
 from tokencapital.serve.shapes import read_call
 from tokencapital.store.capabilities import declare_capability, read_capability, read_goal
 from tokencapital.store.database import Store
@@ -140,9 +143,11 @@ def recording_of(platform: Platform, *, drains: bool = True) -> Recording:
 class HouseDesks:
     """The house as the record of calls sees it."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, rules: Sequence[Rule] = ()) -> None:
         self._store = store
         self._clock = clock
+        self._joining = Joining(store)
+        self._rules = NamedRules(rules)
         self._known: dict[str, tuple[float, Observed]] = {}
 
     def observed(self, capability: str | None) -> Observed:
@@ -160,11 +165,13 @@ class HouseDesks:
 
     def join(self, connection: Connection, heard: Sequence[Heard]) -> Sequence[Joined]:
         """Which trajectory each of the calls belongs to."""
-        return [Joined(one.call.id, new=True) for one in heard]
+        return self._joining.join(connection, heard)
 
     def separate(self, capability: Capability, heard: Heard) -> Asked:
-        """The case in a call."""
-        return Asked(without_prompt(heard.reading))
+        """The case in a call, told apart as the rule says that named its work."""
+        call = heard.call
+        found = extract(self._rules.named(call.tags, call.capability), heard.reading, call.tags)
+        return Asked(found.messages, found.context, found.group, found.key)
 
     def _look(self, name: str) -> Observed:
         capability = read_capability(self._store, name)
@@ -188,12 +195,13 @@ def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | No
     meter = meter or make_meter(settings, None)
     rules = Rules(meter, HouseDesks(store, clock).observed, seen=lambda responses: steps_by_response(store, responses))
     settler = Settler(store, clock, rules)
-    return Drain(spool_folder(settings), handlers(store, meter, clock), clock, lambda: settle(store), settler.turn)
+    handled = handlers(store, meter, clock, settings.rules)
+    return Drain(spool_folder(settings), handled, clock, lambda: settle(store), settler.turn)
 
 
-def handlers(store: Store, meter: Meter, clock: Clock) -> Mapping[FrameKind, Handler]:
+def handlers(store: Store, meter: Meter, clock: Clock, rules: Sequence[Rule] = ()) -> Mapping[FrameKind, Handler]:
     """What becomes of each kind of frame."""
-    desks = HouseDesks(store, clock)
+    desks = HouseDesks(store, clock, rules)
     calls = CallRecorder(store, meter, desks)
     return {
         FrameKind.CALL: calls.record,

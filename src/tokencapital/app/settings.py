@@ -171,6 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prices: Mapping[str, Price] = {}
     capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)
     spool: SpoolSettings = SpoolSettings()
+    rules: tuple[Rule, ...] = ()
     seed: int = 0
 
 

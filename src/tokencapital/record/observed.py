@@ -24,7 +24,6 @@ from tokencapital.store.database import Store
 from tokencapital.store.steps import append_steps, steps_there
 
 GATEWAY = "gateway"
-_UNPROMPTED = frozenset({"system", "developer"})
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -55,10 +54,15 @@ class Joined(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """The case in a call: its messages and structured context, apart from the prompt around them."""
+    """The case in a call: its messages and structured context, apart from the prompt around them.
+
+    `group` and `key` are what the request itself tells of entity and business key; None: it does not.
+    """
 
     messages: tuple[Message, ...]
     context: Mapping[str, Json] = {}
+    group: str | None = None
+    key: str | None = None
 
 
 class Desks(Protocol):
@@ -200,11 +204,6 @@ def added(reading: Reading, *, new: bool) -> tuple[Message, ...] | None:
         spoken = [place for place, message in enumerate(asked) if message.role == "assistant"]
         asked = asked[spoken[-1] + 1 :] if spoken else asked
     return (*asked, *reading.answer)
-
-
-def without_prompt(reading: Reading) -> tuple[Message, ...]:
-    """The messages of a call without the instructions before them."""
-    return tuple(message for message in reading.messages if message.role not in _UNPROMPTED)
 
 
 def details_of(call: Call, reading: Reading, *, ambiguous: bool) -> dict[str, Json]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
 from tokencapital.core.call import UNSORTED, Wire
@@ -13,6 +15,8 @@ from tokencapital.core.case import ContractKind
 from tokencapital.core.errors import SettingsError
 from tokencapital.serve.rules_template import Template, template_of
 
+RULE_TAG = "tcap-rule"
+"""The tag that says which rule named a call's work, so that its case is told apart as that rule says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROMPT = re.compile(r"[0-9a-f]{16}|none")
 _PLACES = re.compile(r"(?:header|metadata|slot):\S+|user")
@@ -72,6 +76,23 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def filled(self) -> Template | None:
         """The template, ready to be filled; None: the case is not told apart by one."""
         return None if self.template is None else template_of(self.template)
+
+
+class NamedRules:
+    """The rules by name, for whoever reads later what was sorted by them."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._names = {name_of(rule): rule for rule in rules}
+        self._first = {rule.capability: rule for rule in reversed(rules)}
+
+    def named(self, tags: Mapping[str, str], capability: str | None) -> Rule | None:
+        """The rule that a call with these tags was sorted by; else the first of its capability; None: there is none."""
+        return self._names.get(tags.get(RULE_TAG, "")) or self._first.get(capability or "")
+
+
+def name_of(rule: Rule) -> str:
+    """The rule's name: it changes when the rule does, and not when it is moved."""
+    return f"{rule.capability}/{hashlib.blake2b(msgspec.json.encode(rule), digest_size=4).hexdigest()}"
 
 
 def check_rules(rules: Sequence[Rule]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,14 +13,12 @@ from tokencapital.core.case import Json
 from tokencapital.core.errors import SettingsError
 from tokencapital.models.base import Embedder
 from tokencapital.serve.relay_ports import Asked
-from tokencapital.serve.rules import Rule, check_rules, is_glob, pattern_of
+from tokencapital.serve.rules import RULE_TAG, Rule, check_rules, is_glob, name_of, pattern_of
 from tokencapital.serve.rules_meaning import Meanings, opening_of, read_centre
 from tokencapital.serve.rules_prompt import Prompts
 
 TAG_HEADER = "x-tcap-tag-"
 _TAG_LENGTH = len(TAG_HEADER)
-RULE_TAG = "tcap-rule"
-"""The tag that says which rule named a call's work, so that its case is told apart as that rule says."""
 
 
 class _Named(Struct, frozen=True):
@@ -54,7 +51,6 @@ class Rules:
     def __init__(self, rules: Sequence[Rule], embedder: Embedder | None = None) -> None:
         check_rules(rules)
         self.rules = tuple(rules)
-        self._names = {name_of(rule): rule for rule in rules}
         self._plain = [_Matcher(rule) for rule in rules if rule.meaning is None]
         meant = [_Matcher(rule) for rule in rules if rule.meaning is not None]
         self._meant = meant
@@ -77,11 +73,6 @@ class Rules:
             return None, tags
         tags[RULE_TAG] = found.name
         return found.rule, tags
-
-    def named(self, tags: Mapping[str, str], capability: str | None) -> Rule | None:
-        """The rule that a call with these tags was sorted by; else the first of its capability; None: there is none."""
-        known = self._names.get(tags.get(RULE_TAG, ""))
-        return known or next((rule for rule in self.rules if rule.capability == capability), None)
 
     def _by_meaning(self, seen: _Seen) -> _Matcher | None:
         """The rule whose centre is nearest among those that fit in all else."""
@@ -191,11 +182,6 @@ def _all_fit(patterns: Sequence[tuple[str, re.Pattern[str]]], of: Mapping[str, s
         if value is None or not pattern.fullmatch(value):
             return False
     return True
-
-
-def name_of(rule: Rule) -> str:
-    """The rule's name: it changes when the rule does, and not when it is moved."""
-    return f"{rule.capability}/{hashlib.blake2b(msgspec.json.encode(rule), digest_size=4).hexdigest()}"
 
 
 def _headers_read(rule: Rule) -> list[str]:

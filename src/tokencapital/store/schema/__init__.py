@@ -64,6 +64,7 @@ CHANGEABLE = frozenset(
         "api_key",
         "spending",
         "trace_state",
+        "join_key",
         "import_cursor",
     }
 )
