@@ -37,6 +37,11 @@ class Keyring:
         """How long ago the store was last heard of what is known here."""
         return self._ticks() - self._seen_at
 
+    @property
+    def known(self) -> bool:
+        """Whether it is known, from the store, however long ago, who may come in."""
+        return self._entry is not None
+
     def entry(self) -> Entry:
         """All that decides who may come in. Raises StoreUnavailable where the store could never be read."""
         known = self._entry

@@ -19,13 +19,14 @@ from tokencapital.app.asking import AskingSink
 from tokencapital.app.guard import keep
 from tokencapital.app.hardening import Bounds
 from tokencapital.app.hardening_protocol import server_options
+from tokencapital.app.health import Health
 from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
-from tokencapital.app.recording import recording_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
+from tokencapital.app.tracing import trace_routes
 from tokencapital.core.answer import Answer, Stage
 from tokencapital.core.case import Capability, Mode
 from tokencapital.core.clock import Clock
@@ -34,7 +35,6 @@ from tokencapital.core.ids import IdSource
 from tokencapital.evaluate.sealed import judgments_of_sealed
 from tokencapital.promote.releases import observing_policy
 from tokencapital.record.knowledge_routes import KnowledgeRoutes
-from tokencapital.record.otlp_routes import TraceRoutes, as_it_is
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes
 from tokencapital.serve.citations import check_answer
@@ -120,10 +120,11 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
-    traces = TraceRoutes(lambda batch: recording_of(platform).spool.keep(batch), as_it_is, platform.clock, platform.ids)
+    health = Health(platform)
+    machines = [*health.routes(), *gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes()]
     return Starlette(
         routes=[
-            *keep([*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes(), *traces.routes()], platform.access),
+            *keep([*machines, *trace_routes(platform).routes()], platform.access),
             *(site.routes() if site else ()),
         ],
         exception_handlers=dict.fromkeys(

@@ -217,7 +217,7 @@ def depth(root: Path) -> Depth:
         total += waiting
         if waiting:
             frames += max(1, written - place.frames)
-            times.append(place.at or folder.first_time())
+            times.append(folder.first_time() or place.at)
     oldest = min((one for one in times if one), default=None)
     return Depth(frames, total, None if oldest is None else datetime.fromtimestamp(oldest, UTC))
 

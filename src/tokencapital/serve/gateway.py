@@ -84,7 +84,7 @@ class Desks(Protocol):
 
 
 class Gateway:
-    """Serves chat completions, the list of models, answers that were waited for, and health."""
+    """Serves chat completions, the list of models, and answers that were waited for."""
 
     def __init__(self, desks: Desks) -> None:
         self._desks = desks
@@ -95,7 +95,6 @@ class Gateway:
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/v1/models", self.models),
             Route("/v1/answers/{trajectory}", self.answer),
-            Route("/healthz", self.health),
         ]
 
     async def chat(self, request: Request) -> Response:
@@ -126,10 +125,6 @@ class Gateway:
             return _waiting(settled.trajectory)
         content = write_value(settled.value)
         return JSONResponse({"id": settled.trajectory.id, "status": "decided", "content": content})
-
-    async def health(self, request: Request) -> Response:
-        """That the process answers and its store can be read."""
-        return JSONResponse({"status": "ok", "capabilities": len(self._desks.capabilities())})
 
     def _case(self, asked: ChatRequest, request: Request) -> Case:
         identity = self._desks.ids.new("cas")

@@ -29,7 +29,7 @@ _KINDS = {"css": "text/css", "js": "text/javascript"}
 _FILES = frozenset(
     {"style.css", "review.css", "charts.js", "keys.js", "review.js", "picker.js", "diff.js", "conflicts.js"}
 )
-_MACHINES = ("/v1/", "/static/", "/healthz")
+_MACHINES = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _CHARTING = "vega.js"
 _KEPT = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
 
