@@ -99,6 +99,7 @@ class Provider:
         self.retrying = Retrying(retries=said.retries)
         self.breaker = Breaker(said.failures, said.pause_s, ticks)
         self.fallbacks = said.fallbacks
+        self.beginnings = {wire: self.begin("POST", PATHS[wire]) for wire in self.wires}
         self.slots = Slots(said.concurrency) if said.concurrency is not None else None
         self.models = tuple(one for one in said.models or kind.models if not _ANOTHER_NAME.match(one))
         named = [match for one in said.models if (match := _ANOTHER_NAME.match(one))]
@@ -106,7 +107,8 @@ class Provider:
 
     def begin(self, method: str, path: str) -> bytes:
         """A request's first lines: where it goes, and the provider's key."""
-        return f"{method} {self.path}{path} HTTP/1.1\r\nhost: {self.origin.name}\r\n".encode() + self.credentials
+        line = f"{method} {self.path}{path} HTTP/1.1\r\nhost: {self.origin.name}\r\n"
+        return line.encode("ascii") + self.credentials
 
     def their_name(self, model: str) -> str | None:
         """What the provider calls the model; None: it is not asked for it."""

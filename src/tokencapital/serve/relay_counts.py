@@ -28,9 +28,10 @@ class Histogram:
 class RelayCounts:
     """Since the process began, in this process.
 
-    `requests` by (wire, provider, class of the status such as 2; 0: no answer of a provider). `refused` by the name of
-    the error of ours. `upstream` has the time until the head of a provider's answer by provider, `kept` how long
-    keeping took, `whole` all of a call. `retries` and `fallbacks` count tries after the first; `disconnected` callers that hung up; `unrecorded` answers that nothing was kept of.
+    `requests` by (wire, provider, class of the status such as 2; 0: no answer of a provider). `refused` by the name
+    of the error of ours. `upstream` has the time until the head of a provider's answer by provider, `kept` how long
+    keeping took, `whole` all of a call. `retries` and `fallbacks` count tries after the first; `disconnected`
+    callers that hung up; `unrecorded` answers that nothing was kept of.
     """
 
     __slots__ = (

@@ -23,6 +23,7 @@ from tokencapital.core.errors import (
     TokenCapitalError,
     UnknownCapability,
 )
+from tokencapital.serve.faults import fault_message
 from tokencapital.serve.providers import CREDENTIALS, Provider
 from tokencapital.serve.upstream_connection import Header
 
@@ -44,6 +45,7 @@ _HOP = frozenset({
 })  # fmt: skip
 _NOT_SENT = _HOP | CREDENTIALS | {b"host", b"content-length", b"cookie", b"expect", b"forwarded", b"via"}
 _NOT_ANSWERED = _HOP | {b"content-length", b"date", b"server", b"set-cookie", b"alt-svc", b"strict-transport-security"}
+_QUERY = re.compile(rb"^[\x21-\x7e]*\Z")
 _OURS = b"x-tcap-"
 _FORWARDED = b"x-forwarded-"
 _CODINGS = {b"gzip", b"deflate", b"identity", b"x-gzip"}
@@ -52,6 +54,10 @@ _ENCODED = b"content-encoding"
 
 class TooLarge(InputError):
     """A body is longer than the house takes."""
+
+
+class TooSlow(InputError):
+    """A body did not come in time."""
 
 
 class BrokenCircuit(ModelUnavailable):
@@ -71,6 +77,21 @@ class Head(Struct, frozen=True):
 
 _HEAD = msgspec.json.Decoder(Head)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+_TOLD: tuple[tuple[tuple[type[Exception], ...], tuple[int, str, str]], ...] = (
+    ((KeyRefused,), (401, "invalid_request_error", "authentication_error")),
+    ((AccessRefused,), (403, "forbidden", "permission_error")),
+    ((UnknownCapability,), (404, "not_found", "not_found_error")),
+    ((TooLarge,), (413, "invalid_request_error", "request_too_large")),
+    ((TooSlow,), (408, "invalid_request_error", "invalid_request_error")),
+    ((InputError,), (400, "invalid_request_error", "invalid_request_error")),
+    ((LimitReached,), (429, "rate_limit_error", "rate_limit_error")),
+    ((ModelTimeout,), (504, "unavailable", "timeout_error")),
+    ((BrokenCircuit, StoreError, SettingsError), (503, "unavailable", "overloaded_error")),
+    ((TokenCapitalError,), (502, "unavailable", "api_error")),
+)
+"""The first that fits, before what is more general."""
 
 
 def read_head(body: bytes) -> tuple[str, bool]:
@@ -135,10 +156,8 @@ def sent_headers(provider: Provider, headers: Iterable[Header], *, repacked: boo
                 continue
         elif name.startswith((_OURS, _FORWARDED)) or (repacked and name == _ENCODED):
             continue
-        elif name == b"accept-encoding":
-            value = _codings(value)
         missing.pop(name, None)
-        lines.append(name + b": " + value + b"\r\n")
+        lines.append(name + b": " + (_codings(value) if name == b"accept-encoding" else value) + b"\r\n")
     lines += [name + b": " + value + b"\r\n" for name, value in missing.items()]
     block = b"".join(lines)
     if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines):
@@ -146,9 +165,21 @@ def sent_headers(provider: Provider, headers: Iterable[Header], *, repacked: boo
     return block
 
 
+def safe_query(query: bytes) -> bytes:
+    """The query of a request as it may stand in another one's first line. Raises InputError."""
+    if query and not _QUERY.match(query):
+        raise InputError("the query has characters that belong in no address")
+    return query
+
+
+def plain_headers(headers: Iterable[Header]) -> list[Header]:
+    """The headers of a provider's answer that go back to the caller."""
+    return [one for one in headers if one[0] not in _NOT_ANSWERED and not one[0].startswith(_OURS)]
+
+
 def answer_headers(headers: Iterable[Header], call: str, length: int | None, *, recorded: bool) -> list[Header]:
     """The headers that go back to the caller. `length` None: it is not known yet."""
-    kept = [one for one in headers if one[0] not in _NOT_ANSWERED and not one[0].startswith(_OURS)]
+    kept = plain_headers(headers)
     kept.append((TRAJECTORY, call.encode()))
     if not recorded:
         kept.append((RECORDED, b"no"))
@@ -161,7 +192,7 @@ def refusal(wire: Wire | None, error: Exception) -> tuple[int, bytes, list[Heade
     """An error of ours as status, body and headers, in the shape of the wire."""
     status, kind, theirs = _told(error)
     foreseen = isinstance(error, TokenCapitalError)
-    message = str(error) if foreseen else "an error that nobody foresaw; see the log"
+    message = str(error) if foreseen else fault_message(error)
     shape: dict[str, Any]
     if wire in (Wire.MESSAGES, Wire.COUNT_TOKENS):
         shape = {"type": "error", "error": {"type": theirs, "message": message}}
@@ -178,27 +209,8 @@ def refusal(wire: Wire | None, error: Exception) -> tuple[int, bytes, list[Heade
 
 def _told(error: Exception) -> tuple[int, str, str]:
     """An error's status, and what OpenAI and Anthropic call it."""
-    match error:
-        case KeyRefused():
-            return 401, "invalid_request_error", "authentication_error"
-        case AccessRefused():
-            return 403, "forbidden", "permission_error"
-        case UnknownCapability():
-            return 404, "not_found", "not_found_error"
-        case TooLarge():
-            return 413, "invalid_request_error", "request_too_large"
-        case InputError():
-            return 400, "invalid_request_error", "invalid_request_error"
-        case LimitReached():
-            return 429, "rate_limit_error", "rate_limit_error"
-        case ModelTimeout():
-            return 504, "unavailable", "timeout_error"
-        case BrokenCircuit() | StoreError() | SettingsError():
-            return 503, "unavailable", "overloaded_error"
-        case TokenCapitalError():
-            return 502, "unavailable", "api_error"
-        case _:
-            return 500, "internal_error", "api_error"
+    found = (told for kinds, told in _TOLD if isinstance(error, kinds))
+    return next(found, (500, "internal_error", "api_error"))
 
 
 def _codings(value: bytes) -> bytes:

@@ -22,7 +22,6 @@ from tokencapital.serve.upstream_connection import (
     Connection,
     NotConnected,
     Patience,
-    TookTooLong,
 )
 
 TICK_S = 0.05
@@ -42,12 +41,13 @@ class Origin(Struct, frozen=True):
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """A request as it goes over the wire, head and body. `on_slow` is called once where no answer comes at once."""
+    """A request as it goes over the wire, head and body. `on_slow` is called once with an
+    answer that is not whole at once."""
 
     wire: bytes
     patience: Patience = _PATIENCE
     body_allowed: bool = True
-    on_slow: Callable[[], None] | None = None
+    on_slow: Callable[[Answer], None] | None = None
 
 
 def read_origin(url: str, ca_file: str | None = None) -> tuple[Origin, str]:
@@ -84,7 +84,7 @@ class Pool:
         self._open: set[Connection] = set()
 
     async def connection(self, patience: Patience, *, fresh: bool) -> Connection:
-        """One that is open and idle, or a new one. Raises NotConnected, TookTooLong."""
+        """One that is open and idle, or a new one. Raises NotConnected."""
         while self._idle and not fresh:
             found = self._idle.pop()
             if not found.closed:
@@ -136,7 +136,7 @@ class Pool:
                     server_hostname=origin.host if origin.tls else None,
                 )
         except TimeoutError:
-            raise TookTooLong(f"no connection within {patience.connect_s:g} s", where=origin.name) from None
+            raise NotConnected(f"no connection within {patience.connect_s:g} s", where=origin.name) from None
         except ssl.SSLError as error:
             raise NotConnected(f"no safe connection: {error.reason or 'TLS failed'}", where=origin.name) from None
         except OSError as error:

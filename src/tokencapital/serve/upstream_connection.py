@@ -67,7 +67,7 @@ class Answer:
         "whole",
     )
 
-    def __init__(self, connection: Connection, patience: Patience, on_slow: Callable[[], None] | None) -> None:
+    def __init__(self, connection: Connection, patience: Patience, on_slow: Callable[[Answer], None] | None) -> None:
         self.status = 0
         self.headers: list[Header] = []
         self.headed = self.heard = self.whole = self.framed = False
@@ -82,11 +82,11 @@ class Answer:
         self._idle_s = self._total_s = 0.0
         self._stirred = self._paused = False
 
-    async def more(self) -> None:
-        """Something new came since the last look: the head, a piece, or the end. Raises ModelError."""
+    async def more(self, unread: int = 0) -> None:
+        """More than `unread` bytes were not taken yet, or the end is there. Raises ModelError."""
         if self._error is not None:
             raise self._error
-        if self._pieces or self.whole:
+        if self._unread > unread or self.whole:
             return
         if self._paused:
             self._paused = False
@@ -135,7 +135,7 @@ class Answer:
         self._stirred = False
         slow, self.on_slow = self.on_slow, None
         if slow is not None:
-            slow()
+            slow(self)
         if self._idle_s > self.patience.idle_s:
             self.fail(TookTooLong(f"nothing came for {self.patience.idle_s:g} s", where=self._connection.where))
         elif self._total_s > self.patience.total_s:
