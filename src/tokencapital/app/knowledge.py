@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from tokencapital.core.errors import StoreError
+from tokencapital.core.errors import StoreError, StoreUnavailable
 from tokencapital.core.knowledge import Citation, Hit, HitKind, PassageHit
 from tokencapital.models.base import Embedder
 from tokencapital.store.database import Store
@@ -32,7 +32,15 @@ class Knowledge:
         return read_hits(self._store, self._index.search(Query(text=text, now=now, most=most, kinds=kinds)), now)
 
     def find(self, text: str, most: int, now: datetime) -> Sequence[PassageHit]:
-        """At most so many passages that hold at the time `now` and fit the text, best first."""
+        """At most so many passages that hold at the time `now` and fit the text, best first.
+
+        While the store is away, and the words of its documents with it, there are none.
+        """
+        with suppress(StoreUnavailable):
+            return self._find(text, most, now)
+        return []
+
+    def _find(self, text: str, most: int, now: datetime) -> Sequence[PassageHit]:
         if self._store.probe("SELECT 1 FROM document_event LIMIT 1") is None:
             return []
         self._index.refresh()
@@ -41,8 +49,10 @@ class Knowledge:
         return [standing[one.id] for one in found if one.id in standing]
 
     def standing(self, ids: Sequence[str], now: datetime) -> Mapping[str, Citation]:
-        """Those of the passages that exist and hold at the time `now`, by id."""
-        return {identity: one.citation for identity, one in passages_at(self._store, ids, now).items()}
+        """Those of the passages that exist and hold at the time `now`, by id; while the store is away, none do."""
+        with suppress(StoreUnavailable):
+            return {identity: one.citation for identity, one in passages_at(self._store, ids, now).items()}
+        return {}
 
     def refresh(self) -> int:
         """Everything committed before the call is known; returns how many passages, lessons and judgments there are."""

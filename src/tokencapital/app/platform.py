@@ -46,7 +46,7 @@ class Workplace(Struct, frozen=True, kw_only=True):
     """One capability with all that serves and teaches it.
 
     `goal` None: nobody declared one, it is idle. `provider` is to whom calls of the generalist are owed;
-    None: it runs on this machine, or there is none.
+    None: it runs on this machine, or there is none. `store_only`: nothing is answered that the store cannot take.
     """
 
     capability: Capability
@@ -58,6 +58,7 @@ class Workplace(Struct, frozen=True, kw_only=True):
     releases: LiveReleases
     assumptions: Assumptions
     provider: str | None
+    store_only: bool = False
 
     @property
     def store(self) -> Store:
@@ -144,6 +145,10 @@ class Platform:
             asyncio.run(self.generalist.close())
         self.store.close()
 
+    def _store_only(self, name: str) -> bool:
+        declared = self.settings.capabilities.get(name)
+        return declared is not None and declared.store_only
+
     def _wire(self, capability: Capability) -> Workplace:
         releases = LiveReleases(self.store, {capability.name: starting_policy(capability)})
         parts = Parts(
@@ -170,6 +175,7 @@ class Platform:
             parts=parts,
             releases=releases,
             assumptions=self.settings.assumptions,
+            store_only=self._store_only(capability.name),
             provider=self.settings.generalist.model if self.settings.generalist.kind is GeneralistKind.HTTP else None,
         )
 

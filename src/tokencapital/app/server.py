@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -22,8 +22,10 @@ from tokencapital.app.hardening_protocol import server_options
 from tokencapital.app.health import Health
 from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
+from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
+from tokencapital.app.recording import recording_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.app.tracing import trace_routes
@@ -40,7 +42,7 @@ from tokencapital.review.routes import JudgmentRoutes
 from tokencapital.serve.citations import check_answer
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.gateway import Gateway, Settled, refuse
-from tokencapital.serve.ports import FixedRelease, Live
+from tokencapital.serve.ports import FixedRelease, Live, Sink
 from tokencapital.store.cases import read_trajectory
 from tokencapital.store.judgments import read_judgments
 
@@ -58,7 +60,7 @@ class PlatformDesks:
     def engine(self, capability: str) -> Engine:
         """The engine that answers callers of a capability. Raises UnknownCapability."""
         if capability not in self._engines:
-            self._engines[capability] = answering_engine(self._platform.workplace(capability))
+            self._engines[capability] = answering_engine(self._platform.workplace(capability), self._patient)
         return self._engines[capability]
 
     def shadow(self, capability: str) -> Engine | None:
@@ -67,7 +69,7 @@ class PlatformDesks:
         if place.capability.mode is not Mode.SHADOW:
             return None
         if capability not in self._shadows:
-            parts = msgspec.structs.replace(place.parts, shown=False)
+            parts = msgspec.structs.replace(place.parts, shown=False, sink=self._patient(place, place.parts.sink))
             self._shadows[capability] = Engine(place.capability, parts, place.engine.memory)
         return self._shadows[capability]
 
@@ -88,14 +90,21 @@ class PlatformDesks:
         return Settled(done, decided=bool(said), value=checked.answer.value)
 
 
-def answering_engine(place: Workplace) -> Engine:
+    def _patient(self, place: Workplace, sink: Sink) -> Sink:
+        """The sink, with the spool behind it unless the capability demands the store."""
+        return sink if place.store_only else PatientSink(sink, recording_of(self._platform).keep_now, self.ids)
+
+
+def answering_engine(place: Workplace, patient: Callable[[Workplace, Sink], Sink] = lambda _, sink: sink) -> Engine:
     """What answers callers in the capability's mode, and draws cases for review where there is a goal.
 
-    In `observe` and `shadow` mode nothing that was learned reaches a caller.
+    In `observe` and `shadow` mode nothing that was learned reaches a caller. `patient` makes of a sink one that can
+    do without the store for a while.
     """
-    parts = place.parts
+    sink = place.parts.sink
     if place.goal is not None:
-        parts = msgspec.structs.replace(parts, sink=AskingSink(parts.sink, place.store, place.goal))
+        sink = AskingSink(sink, place.store, place.goal)
+    parts = msgspec.structs.replace(place.parts, sink=patient(place, sink))
     if place.capability.mode in (Mode.OBSERVE, Mode.SHADOW):
         live = Live(observing_policy(place.capability))
         parts = msgspec.structs.replace(parts, releases=FixedRelease(live))
@@ -117,7 +126,8 @@ class Readable(Protocol):
 def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     """The ASGI app of an open house; without a `site` it has no pages."""
     gateway = Gateway(PlatformDesks(platform))
-    outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids)
+    aside = recording_of(platform).keep_outcomes
+    outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids, aside)
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
     health = Health(platform)
@@ -130,7 +140,7 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
         exception_handlers=dict.fromkeys(
             (TokenCapitalError, HTTPException, Exception), site.refuse if site else refuse
         ),
-        middleware=[Middleware(ServerTiming)],
+        middleware=[Middleware(ServerTiming), Middleware(StoreAge, platform.store)],
     )
 
 

@@ -19,8 +19,9 @@ from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Jso
 from tokencapital.core.errors import SettingsError
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
-from tokencapital.serve.rules import Rule
 from tokencapital.record.spool import SpoolSettings
+from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
+from tokencapital.serve.rules import Rule
 
 DEFAULT_FILE = Path("tokencapital.toml")
 MOST_PASSAGES = 20
@@ -128,7 +129,8 @@ class SwapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One capability. A mode above `observe` needs the name of whoever raised it, in `mode_by`.
 
-    `passages` is how many passages of the company's documents the generalist is shown with each case.
+    `passages` is how many passages of the company's documents the generalist is shown with each case. With
+    `store_only` nothing is answered while the store is away; otherwise answers go on and wait in the spool.
     """
 
     contract: ContractKind
@@ -138,6 +140,7 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     passages: int = 0
     mode: Mode = Mode.OBSERVE
     mode_by: str = ""
+    store_only: bool = False
     goal: GoalSettings | None = None
     swap: SwapSettings | None = None
 
@@ -172,6 +175,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     capabilities: Mapping[str, CapabilitySettings] = field(default_factory=dict)
     spool: SpoolSettings = SpoolSettings()
     rules: tuple[Rule, ...] = ()
+    providers: Mapping[str, ProviderSettings] = {}
+    relay: RelaySettings = RelaySettings()
     seed: int = 0
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from tokencapital.core.case import Capability
-from tokencapital.core.errors import GateError
+from tokencapital.core.errors import GateError, StoreUnavailable
 from tokencapital.core.ids import IdSource
 from tokencapital.core.policy import Decision, Evidence, Lane, Policy, Release
 from tokencapital.models.artifacts import load_specialist
@@ -31,15 +31,26 @@ class LiveReleases:
         self._seen: dict[str, int] = {}
 
     def live(self, capability: str) -> Live:
-        """The policy that answers now: that of the newest promoted release, or the starting one before."""
+        """The policy that answers now: that of the newest promoted release, or the starting one before.
+
+        While the store is away it is the one that answered before.
+        """
         made, known = book.decisions_made(self._store), self._loaded.get(capability)
         if known is not None and self._seen[capability] == made:
             return known
-        self._seen[capability] = made
+        try:
+            now = self._look(capability, known)
+        except StoreUnavailable:
+            if known is None:
+                raise
+            return known
+        self._seen[capability], self._loaded[capability] = made, now
+        return now
+
+    def _look(self, capability: str, known: Live | None) -> Live:
         release = book.live_release(self._store, capability)
         if known is None or known.release != (release.id if release else None) or self._lost_specialist(known):
-            known = load_live(self._store, release) if release else self.starting(capability)
-            self._loaded[capability] = known
+            return load_live(self._store, release) if release else self.starting(capability)
         return known
 
     def _lost_specialist(self, known: Live) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from tokencapital.core.errors import StoreConflict, StoreUnavailable
 from tokencapital.store.insertion import Insertion
+from tokencapital.store.reach import CONNECT_S, PROBE_S, Reach, bounded
 from tokencapital.store.schema import SCHEMA_VERSION, counter, meta
 
 _BUSY_TIMEOUT_S = "10"
@@ -61,6 +62,8 @@ class Store:
         )
         self.kept: dict[tuple[str, ...], Any] = {}
         self.key = b""
+        self.reach = Reach(self._ping)
+        self._said: dict[str, Any] = {}
 
     @staticmethod
     def open(url: str, *, key: bytes | None = None) -> Store:
@@ -94,8 +97,10 @@ class Store:
         if self._joined.writer is not None:
             yield self._joined.writer
             return
+        self.reach.check()
         with self._alone(), self._failures(), self._connection(_WRITE) as connection, connection.begin():
             self._joined.writer = connection
+            self.reach.heard()
             try:
                 yield connection
             finally:
@@ -108,8 +113,10 @@ class Store:
         if outer is not None:
             yield outer
             return
+        self.reach.check()
         with self._failures(), self._connection(self._snapshot) as connection, connection.begin():
             self._joined.reader = connection
+            self.reach.heard()
             try:
                 yield connection
             finally:
@@ -125,7 +132,22 @@ class Store:
         return self._insertions[table.name].add(connection, rows)
 
     def probe(self, statement: str) -> Any:
-        """The first value of a short SQL query, on a connection kept open for it: fit for every request."""
+        """The first value of a short SQL query, on a connection kept open for it: fit for every request.
+
+        While the store is away it is what the query gave last; `reach.age_s` says for how long. Raises
+        StoreUnavailable where it never gave anything.
+        """
+        try:
+            self.reach.check()
+            self._said[statement] = said = self._ask(statement)
+        except StoreUnavailable:
+            if statement not in self._said:
+                raise
+            return self._said[statement]
+        self.reach.heard()
+        return said
+
+    def _ask(self, statement: str) -> Any:
         errors = self._engine.dialect.loaded_dbapi.Error
         with self._probe_lock, self._failures():
             try:
@@ -134,7 +156,7 @@ class Store:
                 row = self._probe.execute(statement).fetchone()
             except errors as error:
                 self._probe = None
-                raise _unavailable(error, self._where) from error
+                raise self._lost(error) from error
         return row[0] if row else None
 
     def run_alone(self, statement: str) -> Any:
@@ -171,6 +193,7 @@ class Store:
 
     def close(self) -> None:
         """All connections are given back. Closing twice is harmless."""
+        self.reach.close()
         with self._probe_lock:
             if self._probe is not None:
                 self._probe.close()
@@ -184,6 +207,7 @@ class Store:
         pooled.detach()
         if self._engine.dialect.name == "postgresql":
             connection.autocommit = True
+            connection.limit_s = PROBE_S
         return connection
 
     def _connection(self, options: dict[str, Any]) -> Connection:
@@ -205,7 +229,19 @@ class Store:
         except exc.IntegrityError as error:
             raise StoreConflict(f"the store refuses this fact: {error.orig}", where=self._where) from error
         except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise _unavailable(error, self._where) from error
+            lost = not isinstance(error, exc.DBAPIError) or error.connection_invalidated or error.statement is None
+            raise (self._lost(error) if lost else _unavailable(error, self._where)) from error
+
+    def _lost(self, error: Exception) -> StoreUnavailable:
+        """The error as ours; a server that it was lost to is away. A file is tried anew each time."""
+        unavailable = _unavailable(error, self._where)
+        if self._engine.dialect.name != "sqlite":
+            self.reach.lost(unavailable)
+        return unavailable
+
+    def _ping(self) -> None:
+        with self._failures(), self._connection({}) as connection:
+            connection.exec_driver_sql("SELECT 1")
 
     def _migrate(self) -> None:
         with self.read() as connection:
@@ -303,11 +339,14 @@ def _prepare_file(path: Path) -> None:
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
         try:
-            return create_engine(address, connect_args={"options": "-c timezone=UTC"}, pool_pre_ping=True, **_SILENT)
+            engine = create_engine(address, connect_args=_CONNECT, pool_pre_ping=True, **_SILENT)
         except ImportError as error:
             raise StoreUnavailable(
                 "PostgreSQL needs its driver", remedy="pip install 'tokencapital[postgres]'"
             ) from error
+        connections = bounded(engine.dialect.loaded_dbapi)
+        event.listen(engine, "do_connect", lambda _d, _r, given, named: connections.connect(*given, **named))
+        return engine
     if "timeout" not in address.query:
         address = address.update_query_dict({"timeout": _BUSY_TIMEOUT_S})
     engine = create_engine(address, connect_args={"check_same_thread": False}, **_SILENT)
@@ -316,6 +355,7 @@ def _engine(address: URL) -> Engine:
     return engine
 
 
+_CONNECT: dict[str, Any] = {"options": "-c timezone=UTC", "connect_timeout": CONNECT_S}
 _SILENT: dict[str, Any] = {"hide_parameters": True}
 """No error repeats what was to be stored: it may be somebody's words, and errors end up in logs."""
 
@@ -372,11 +412,15 @@ def _unavailable(error: Exception, where: str) -> StoreUnavailable:
     return StoreUnavailable(f"the database fails: {said}", where=where)
 
 
+_AWAY = "the database server cannot be reached"
 _SIGNS = {
     "not a database": ("this file is no store", "Choose another file."),
     "malformed": ("the store's file is damaged", "Restore it from a copy."),
     "readonly": ("the store is read-only", "Allow writing to it, or choose another store."),
     "locked": ("another process is writing to the store", "Stop that process, or use PostgreSQL for many writers."),
     "disk is full": ("the disk is full", "Free some space."),
-    "connection failed": ("the database server cannot be reached", "Start it, or correct the address."),
+    "connection failed": (_AWAY, "Start it, or correct the address."),
+    "closed the connection": (_AWAY, "Send it again when it is back."),
+    "terminating connection": (_AWAY, "Send it again when it is back."),
+    "does not answer": (_AWAY, "Send it again when it is back."),
 }

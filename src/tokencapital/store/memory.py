@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tokencapital.core.case import Case, Value
+from tokencapital.core.errors import StoreUnavailable
 from tokencapital.core.judgment import JudgedCase, Judgment
 from tokencapital.core.split import input_key
 from tokencapital.store.database import Store
@@ -90,11 +92,15 @@ class Memory:
 
     @_alone
     def refresh(self) -> int:
-        """Every fact committed before the call is in the memory; returns its sequence."""
+        """Every fact committed before the call is in the memory; returns its sequence.
+
+        While the store is away the memory stays as it was.
+        """
         latest = latest_sequence(self._store)
         if latest > self.sequence:
-            self._apply(memory_events(self._store, self._capability, after=self.sequence, until=latest))
-            self.sequence = latest
+            with suppress(StoreUnavailable):
+                self._apply(memory_events(self._store, self._capability, after=self.sequence, until=latest))
+                self.sequence = latest
         return self.sequence
 
     def judged(self, rows: Sequence[int]) -> list[JudgedCase]:

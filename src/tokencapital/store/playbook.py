@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 from sqlalchemy import Connection, select
 
+from tokencapital.core.errors import StoreUnavailable
 from tokencapital.core.lesson import Lesson, LessonState
 from tokencapital.store.database import Store, chunks, next_numbers
 from tokencapital.store.lessons import COUNTER, lessons, lessons_resting_on, passages_there, read_within
@@ -66,15 +67,21 @@ class LessonTexts:
         self._known: dict[str, _Standing] = {}
 
     def texts(self, ids: Sequence[str], now: datetime) -> dict[str, str]:
-        """The sentences by id of those lessons that hold at the time `now`, in the order of `ids`."""
+        """The sentences by id of those lessons that hold at the time `now`, in the order of `ids`.
+
+        While the store is away those that were read before are taken as they were.
+        """
         state = knowledge_state(self._store)
-        if state != self._seen:
-            self._seen, self._known = state, {}
-        known = self._known
+        known = self._known if state == self._seen else {}
         unread = [name for name in ids if name not in known]
-        if unread:
-            known |= _standing(self._store, unread)
-        return {name: known[name].text for name in ids if known[name].holds_at(now)}
+        try:
+            self._known = known | _standing(self._store, unread) if unread else known
+            self._seen = state
+        except StoreUnavailable:
+            if self._seen is None:
+                raise
+        known = self._known
+        return {name: known[name].text for name in ids if name in known and known[name].holds_at(now)}
 
 
 class _Span(Struct, frozen=True):
