@@ -22,6 +22,7 @@ from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 from tokencapital.account.accounts import CHART
 from tokencapital.app.hardening import RequestSettings
 from tokencapital.app.logs import LogSettings
+from tokencapital.app.access_settings import LimitSettings, RecordSettings, RedactionSettings
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import (
@@ -45,6 +46,8 @@ from tokencapital.record.spool import SpoolSettings
 from tokencapital.review.routes import JudgmentBody
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
 from tokencapital.serve.rules import Rule
+from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
+from tokencapital.serve.relay_wire import Head, NoBody
 from tokencapital.serve.wire import ChatRequest
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -54,16 +57,26 @@ BODIES: dict[str, type[Struct]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/judgments": JudgmentBody,
     "/v1/knowledge/search": KnowledgeQuery,
+    "/v1/responses": Head,
+    "/v1/responses/{response}/cancel": NoBody,
+    "/v1/embeddings": Head,
+    "/v1/messages": Head,
+    "/v1/messages/count_tokens": Head,
     "/v1/outcomes": OutcomeBody,
 }
 SECTIONS: dict[str, type[Struct]] = {
     "": Settings,
     "[generalist]": GeneralistSettings,
     "[access]": AccessSettings,
+    "[[limits]]": LimitSettings,
+    "[record]": RecordSettings,
+    "[redaction]": RedactionSettings,
     "[logs]": LogSettings,
     "[requests]": RequestSettings,
     "[assumptions]": Assumptions,
     "[prices.MODEL]": Price,
+    "[providers.NAME]": ProviderSettings,
+    "[relay]": RelaySettings,
     "[capabilities.NAME]": CapabilitySettings,
     "[capabilities.NAME.goal]": GoalSettings,
     "[capabilities.NAME.swap]": SwapSettings,

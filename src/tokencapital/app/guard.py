@@ -57,6 +57,9 @@ RUNNING = Rule(frozenset({Scope.ADMIN}), _ADMINS)
 MACHINES: Mapping[str, Rule] = {
     "/v1/chat/completions": INFERRING,
     "/v1/responses": INFERRING,
+    "/v1/responses/{response}": INFERRING,
+    "/v1/responses/{response}/cancel": INFERRING,
+    "/v1/responses/{response}/input_items": INFERRING,
     "/v1/messages": INFERRING,
     "/v1/messages/count_tokens": INFERRING,
     "/v1/embeddings": INFERRING,

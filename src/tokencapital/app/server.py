@@ -26,6 +26,7 @@ from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
 from tokencapital.app.recording import recording_of
+from tokencapital.app.relay import RelayedApp, RelayRoutes, relay_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.app.tracing import trace_routes
@@ -132,9 +133,9 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
     health = Health(platform)
     machines = [*health.routes(), *gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes()]
-    return Starlette(
+    app = RelayedApp(
         routes=[
-            *keep([*machines, *trace_routes(platform).routes()], platform.access),
+            *keep([*machines, *RelayRoutes().routes(), *trace_routes(platform).routes()], platform.access),
             *(site.routes() if site else ()),
         ],
         exception_handlers=dict.fromkeys(
@@ -142,6 +143,8 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
         ),
         middleware=[Middleware(ServerTiming), Middleware(StoreAge, platform.store)],
     )
+    app.relay = relay_of(platform, app)
+    return app
 
 
 def run(app: ASGIApp, platform: Platform, listener: socket.socket, routes: Sequence[BaseRoute] = ()) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
+from tokencapital.app.access_settings import LimitSettings, Payloads, RecordSettings, RedactionSettings, named_apart
 from tokencapital.app.hardening import RequestSettings
 from tokencapital.app.logs import LogSettings
 from tokencapital.core.case import Capability, Contract, ContractKind, Goal, Json, Mode
@@ -38,7 +39,10 @@ class GeneralistKind(StrEnum):
 
 
 class GeneralistSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The generalist. `url` and `model` belong to `http`; its key is read from the variable `key_env`."""
+    """The generalist. `url` and `model` belong to `http`; its key is read from the variable `key_env`.
+
+    `provider` is how `egress` calls it; without it the embedded one is `local`, one behind a URL is called by its host.
+    """
 
     kind: GeneralistKind = GeneralistKind.NONE
     url: str | None = None
@@ -46,6 +50,7 @@ class GeneralistSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     key_env: str | None = None
     timeout_s: float = 60.0
     concurrency: int = 8
+    provider: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind is GeneralistKind.HTTP and not self.url:
@@ -65,8 +70,8 @@ class GeneralistSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 class AccessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who comes in where accounts are set up.
 
-    Applications send the key that the variable `key_env` holds as `Authorization: Bearer`; without it they are
-    refused. A login lasts `session_hours`, and ends when nothing was heard for `idle_minutes`.
+    Applications send a key that `tcap key add` made, or the one that the variable `key_env` holds, which opens what the
+    scopes `infer`, `record` and `review` name; without one they are refused. A login lasts `session_hours`, and ends when nothing was heard for `idle_minutes`.
     """
 
     key_env: str | None = None
@@ -131,6 +136,8 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `passages` is how many passages of the company's documents the generalist is shown with each case. With
     `store_only` nothing is answered while the store is away; otherwise answers go on and wait in the spool.
+    `egress` names the providers that may see its data, `payloads` what is kept of its words; without them what stands
+    above for all holds.
     """
 
     contract: ContractKind
@@ -141,6 +148,8 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     mode: Mode = Mode.OBSERVE
     mode_by: str = ""
     store_only: bool = False
+    egress: tuple[str, ...] | None = None
+    payloads: Payloads | None = None
     goal: GoalSettings | None = None
     swap: SwapSettings | None = None
 
@@ -163,11 +172,18 @@ class CapabilitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that an installation declares. Every part has a default that works on one machine offline."""
+    """All that an installation declares. Every part has a default that works on one machine offline.
+
+    `egress` names the providers that data of capabilities, and of calls that no rule has sorted, may go to; none: any.
+    """
 
     store: str = DEFAULT_STORE
     generalist: GeneralistSettings = GeneralistSettings()
     access: AccessSettings = AccessSettings()
+    limits: tuple[LimitSettings, ...] = ()
+    egress: tuple[str, ...] | None = None
+    record: RecordSettings = RecordSettings()
+    redaction: RedactionSettings = RedactionSettings()
     logs: LogSettings = LogSettings()
     requests: RequestSettings = RequestSettings()
     assumptions: Assumptions = Assumptions()
@@ -178,6 +194,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     providers: Mapping[str, ProviderSettings] = {}
     relay: RelaySettings = RelaySettings()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        named_apart(self.limits)
 
 
 def load_settings(path: Path | None = None) -> Settings:

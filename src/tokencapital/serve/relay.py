@@ -7,11 +7,11 @@ not a call of a provider's model goes to the app behind it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from random import random
 from time import perf_counter
+from typing import Protocol
 
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ from tokencapital.core.clock import Clock
 from tokencapital.core.errors import AccessRefused, InputError, SpoolFull, TokenCapitalError, UnknownCapability
 from tokencapital.core.ids import IdSource
 from tokencapital.serve.provider_settings import RelaySettings
-from tokencapital.serve.providers import Providers, Target
+from tokencapital.serve.providers import Providers
 from tokencapital.serve.relay_call import Begun, Keeping, Passage, Took
 from tokencapital.serve.relay_counts import RelayCounts
 from tokencapital.serve.relay_plain import pass_plain
@@ -58,21 +58,34 @@ from tokencapital.serve.relay_wire import (
 )
 from tokencapital.serve.upstream import Client
 
-_log = logging.getLogger(__name__)
+ROUTE = "tcap.route"
+"""Where the scope of a request that the relay took names its path, for whoever counts requests."""
+
+
+class Names(Protocol):
+    """Knows what the declared capabilities are called."""
+
+    def known(self) -> AbstractSet[str]:
+        """The names, maybe a moment old; it is asked with every call."""
+        ...
+
+    def look(self) -> AbstractSet[str]:
+        """The names as they are now."""
+        ...
 
 
 class RelayParts(Struct, frozen=True, kw_only=True):
     """What the relay is made of.
 
-    `capabilities` gives the names of the declared capabilities, which are answered by the app behind; it is asked
-    with every call. `full` says that nothing can be kept now; then calls are refused, or go `unrecorded`.
+    Calls of `capabilities` by their names are answered by the app behind. `took` says what a call took. `full` says
+    that nothing can be kept now; then calls are refused, or go `unrecorded`.
     """
 
     providers: Providers
     keeper: Keeper
     clock: Clock
     ids: IdSource
-    capabilities: Callable[[], AbstractSet[str]]
+    capabilities: Names
     took: Callable[..., Took] = lambda _call: (None, None)
     full: Callable[[], bool] = lambda: False
     doorman: Doorman = OpenDoor()
@@ -127,6 +140,7 @@ class Relay:
         """The call is made; an error of ours is told in the wire's shape."""
         counts = self.counts
         counts.in_flight += 1
+        scope[ROUTE] = scope["path"]
         try:
             await self._call(wire, scope, receive, send)
         except _HungUpError:
@@ -136,7 +150,6 @@ class Relay:
             await _refuse(wire, error, send)
         except Exception as error:  # noqa: BLE001 the caller has to be told in its wire
             counts.refuse(error)
-            _log.exception("a call failed in a way that nobody foresaw")
             await _refuse(wire, error, send)
         finally:
             counts.in_flight -= 1
@@ -159,7 +172,7 @@ class Relay:
             wire=wire, path=scope["path"], model=model, streamed=streamed, headers=headers, body=plain, caller=caller
         )
         sorted_ = parts.sorter.sort(asked)
-        if sorted_.capability is None and model in parts.capabilities():
+        if sorted_.capability is None and model in parts.capabilities.known():
             await self._ask_capability(asked, scope, _again(plain, receive), send)
             return
         begun = Begun(
@@ -172,7 +185,10 @@ class Relay:
         )
         if sorted_.mode is not Mode.OBSERVE and await self._answered(begun, send):
             return
-        targets = self._targets(asked)
+        targets = parts.providers.find(wire, model)
+        if not targets:
+            await self._ask_capability(asked, scope, _again(plain, receive), send)
+            return
         if not begun.recorded and not parts.unrecorded:
             raise SpoolFull("nothing more can be kept until the store has taken what waits", remedy="Try again later.")
         request = Request(
@@ -194,18 +210,14 @@ class Relay:
             client = self._client = Client()
         return client
 
-    def _targets(self, asked: Asked) -> tuple[Target, ...]:
-        targets = self._parts.providers.find(asked.wire, asked.model)
-        if not targets:
-            names = ", ".join(sorted(self._parts.capabilities())) or "none"
+    async def _ask_capability(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app behind answers for a capability, in the wire that it speaks. Raises UnknownCapability, InputError."""
+        names = self._parts.capabilities.look()
+        if asked.model not in names:
             raise UnknownCapability(
                 f"no provider that understands {asked.path} and no capability is known for `{asked.model[:200]}`",
-                remedy=f"Capabilities: {names}. Models: {self._parts.providers.known}.",
+                remedy=f"Capabilities: {', '.join(sorted(names)) or 'none'}. Models: {self._parts.providers.known}.",
             )
-        return targets
-
-    async def _ask_capability(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
-        """The model is a capability's name: the app behind answers, in the wire that it speaks."""
         if asked.wire is not Wire.CHAT:
             raise InputError(f"the capability `{asked.model}` is asked at /v1/chat/completions", where=asked.path)
         plain = [one for one in scope["headers"] if one[0] not in (b"content-encoding", b"content-length")]

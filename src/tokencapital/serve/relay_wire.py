@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tokencapital.core.access import KEY_PREFIX
 from tokencapital.core.call import Wire
 from tokencapital.core.errors import (
     AccessRefused,
@@ -47,6 +48,8 @@ _NOT_SENT = _HOP | CREDENTIALS | {b"host", b"content-length", b"cookie", b"expec
 _NOT_ANSWERED = _HOP | {b"content-length", b"date", b"server", b"set-cookie", b"alt-svc", b"strict-transport-security"}
 _QUERY = re.compile(rb"^[\x21-\x7e]*\Z")
 _OURS = b"x-tcap-"
+OUR_KEY = KEY_PREFIX.encode()
+"""A credential with this in it is a key of the house, which goes nowhere."""
 _FORWARDED = b"x-forwarded-"
 _CODINGS = {b"gzip", b"deflate", b"identity", b"x-gzip"}
 _ENCODED = b"content-encoding"
@@ -69,10 +72,14 @@ class BrokenCircuit(ModelUnavailable):
 
 
 class Head(Struct, frozen=True):
-    """What the relay reads of a request's body."""
+    """A call in the wire's own shape. The relay reads two fields; all others reach the provider as they came."""
 
     model: Any = None
     stream: Any = None
+
+
+class NoBody(Struct, frozen=True):
+    """Nothing is read of the body."""
 
 
 _HEAD = msgspec.json.Decoder(Head)
@@ -152,7 +159,7 @@ def sent_headers(provider: Provider, headers: Iterable[Header], *, repacked: boo
     lines, missing = [], dict(provider.headers)
     for name, value in headers:
         if name in _NOT_SENT:
-            if not (provider.passes_credentials and name in CREDENTIALS):
+            if not (provider.passes_credentials and name in CREDENTIALS) or OUR_KEY in value:
                 continue
         elif name.startswith((_OURS, _FORWARDED)) or (repacked and name == _ENCODED):
             continue

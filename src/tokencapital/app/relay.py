@@ -1,0 +1,184 @@
+"""The house's relay: its parts joined, and the app that stands behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from tokencapital.app.guard import Door
+from tokencapital.app.platform import Platform
+from tokencapital.app.recording import recording_of
+from tokencapital.core.call import Call, Wire
+from tokencapital.core.errors import StoreError, UnknownCapability
+from tokencapital.record.spool import WhenFull
+from tokencapital.serve.providers import Providers, open_providers
+from tokencapital.serve.relay import Relay, RelayParts
+from tokencapital.serve.relay_call import Took
+from tokencapital.serve.relay_wire import WIRES, refusal
+from tokencapital.serve.shapes import read_call
+
+_FRESH_S = 1.0
+
+
+class RelayedApp(Starlette):
+    """The house's routes, with the relay before them where there is one."""
+
+    relay: Relay | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request is answered by the relay, or else by the routes."""
+        if self.relay is None:
+            await self.within(scope, receive, send)
+        else:
+            await self.relay(scope, receive, send)
+
+    async def within(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request is answered by the routes."""
+        await super().__call__(scope, receive, send)
+
+
+class CapabilityNames:
+    """The names of the declared capabilities, about a second old, and still known while the store is away.
+
+    The store is asked by a thread of its own, so that one that hangs keeps no caller waiting.
+    """
+
+    def __init__(self, declared: Callable[[], Sequence[str]], ticks: Callable[[], float] = monotonic) -> None:
+        self._declared = declared
+        self._ticks = ticks
+        self._known: AbstractSet[str] | None = None
+        self._tried_at = 0.0
+        self._asking: threading.Thread | None = None
+
+    def known(self) -> AbstractSet[str]:
+        """The names as they were lately. Fit for every request."""
+        if self._known is None:
+            return self.look()
+        if self._ticks() - self._tried_at > _FRESH_S and (self._asking is None or not self._asking.is_alive()):
+            self._tried_at = self._ticks()
+            self._asking = threading.Thread(target=self.look, name="tcap-names", daemon=True)
+            self._asking.start()
+        return self._known
+
+    def look(self) -> AbstractSet[str]:
+        """The names as they are now, or were when the store was there last."""
+        self._tried_at = self._ticks()
+        try:
+            self._known = frozenset(self._declared())
+        except StoreError:
+            self._known = self._known or frozenset()
+        return self._known
+
+    def close(self) -> None:
+        """Nothing is asked of the store any more."""
+        if self._asking is not None:
+            self._asking.join()
+
+
+class RelayRoutes:
+    """The relay's endpoints as a house without providers has them, and as documentation and guard know them."""
+
+    def routes(self) -> list[Route]:
+        """What is mounted behind the relay."""
+        asked = [
+            Route(path, self._endpoints[wire], methods=["POST"]) for path, wire in WIRES.items() if wire != Wire.CHAT
+        ]
+        one = "/v1/responses/{response}"
+        return [
+            *asked,
+            Route(one, self.response, methods=["GET", "DELETE"]),
+            Route(f"{one}/input_items", self.response, methods=["GET"]),
+            Route(f"{one}/cancel", self.response, methods=["POST"]),
+        ]
+
+    @property
+    def _endpoints(self) -> Mapping[Wire, Callable[[Request], object]]:
+        return {
+            Wire.RESPONSES: self.responses,
+            Wire.EMBEDDINGS: self.embeddings,
+            Wire.MESSAGES: self.messages,
+            Wire.COUNT_TOKENS: self.count_tokens,
+        }
+
+    async def responses(self, request: Request) -> Response:
+        """OpenAI's Responses: passed on to the provider of the model, and kept."""
+        return _unknown(Wire.RESPONSES)
+
+    async def embeddings(self, request: Request) -> Response:
+        """OpenAI's Embeddings: passed on to the provider of the model, and kept."""
+        return _unknown(Wire.EMBEDDINGS)
+
+    async def messages(self, request: Request) -> Response:
+        """Anthropic's Messages: passed on to the provider of the model, and kept."""
+        return _unknown(Wire.MESSAGES)
+
+    async def count_tokens(self, request: Request) -> Response:
+        """Anthropic's count of tokens: passed on to the provider of the model, and kept."""
+        return _unknown(Wire.COUNT_TOKENS)
+
+    async def response(self, request: Request) -> Response:
+        """What OpenAI keeps of an answer, passed on: to the provider that `x-tcap-provider` names, or the first one."""
+        return _unknown(Wire.RESPONSES)
+
+
+def relay_of(platform: Platform, app: RelayedApp) -> Relay:
+    """The relay before the app. Raises SettingsError for a provider that cannot be used as it is declared."""
+    recording = recording_of(platform)
+    names = CapabilityNames(lambda: [one.name for one in platform.capabilities()])
+    platform.closers.append(names.close)
+    stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
+    relay = Relay(
+        RelayParts(
+            providers=providers_of(platform),
+            keeper=recording,
+            clock=platform.clock,
+            ids=platform.ids,
+            capabilities=names,
+            took=_took,
+            full=lambda: recording.spool.full,
+            doorman=Door(platform.access),
+            settings=platform.settings.relay,
+            unrecorded=stops,
+        ),
+        app.within,
+    )
+    _OF[platform] = relay
+    return relay
+
+
+def find_relay(platform: Platform) -> Relay | None:
+    """The relay of a house that is served in this process; None: none was made."""
+    return _OF.get(platform)
+
+
+def providers_of(platform: Platform) -> Providers:
+    """The providers that the house's settings name, with their keys. Raises SettingsError."""
+    return open_providers(platform.settings.providers)
+
+
+_OF: WeakKeyDictionary[Platform, Relay] = WeakKeyDictionary()
+
+
+def _took(call: Call) -> Took:
+    """What a call says it took; what it cost is found by whoever holds the limits."""
+    return read_call(call).usage, None
+
+
+def _unknown(wire: Wire) -> Response:
+    error = UnknownCapability(
+        "no provider is declared here to which this could be passed on",
+        remedy="Declare one under [providers.NAME]: docs/how-to/gateway.md.",
+    )
+    status, body, headers = refusal(wire, error)
+    response = Response(body, status)
+    response.raw_headers = headers
+    return response
