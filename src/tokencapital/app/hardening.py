@@ -27,8 +27,6 @@ _LITTLE = 1 << 18
 """Bodies up to this size are not counted: their number is bounded by that of connections."""
 _LOG = logging.getLogger(REQUESTS)
 _NOWHERE = object()
-ROUTE = "tcap.route"
-"""Where the scope of a request that no route takes names what took it."""
 
 
 class RequestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +71,7 @@ class Bounds:
     ) -> None:
         self._app = app
         self._counts = counts
+        self._plain = {one.path for one in routes if isinstance(one, Route) and "{" not in one.path}
         self._names: dict[object, str] = {one.endpoint: one.path for one in routes if isinstance(one, Route)}
         self._most = settings.body_mib * _MIB
         self._together = settings.bodies_mib * _MIB
@@ -100,8 +99,8 @@ class Bounds:
 
     def _route(self, scope: Scope) -> str:
         """The path of the route that took the request, its parameters unfilled, so that it names nobody."""
-        name: str | None = scope.get(ROUTE)
-        return name or self._names.get(scope.get("endpoint", _NOWHERE), "none")
+        found = self._names.get(scope.get("endpoint", _NOWHERE))
+        return found or (scope["path"] if scope["path"] in self._plain else "none")
 
 
 class _Request:

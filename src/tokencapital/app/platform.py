@@ -11,8 +11,10 @@ from typing import Self
 from msgspec import Struct
 
 from tokencapital.app.access import Access
+from tokencapital.app.egress import EgressRules
 from tokencapital.app.knowledge import Knowledge
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
+from tokencapital.app.watched import Watched
 from tokencapital.core.case import Capability, Goal
 from tokencapital.core.clock import Clock, SystemClock
 from tokencapital.core.errors import UnknownCapability
@@ -29,7 +31,6 @@ from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.promote.releases import LiveReleases, starting_policy
 from tokencapital.record.recorder import Recorder
 from tokencapital.serve.engine import Engine, Parts
-from tokencapital.serve.request_counts import RequestCounts
 from tokencapital.store.capabilities import (
     declare_capability,
     declare_goal,
@@ -83,7 +84,8 @@ class Platform:
         self.store = store
         self.clock = clock
         self.access = Access(store, clock, settings.access)
-        self.requests = RequestCounts()
+        self.egress = EgressRules(settings)
+        self.watched = Watched()
         self.untaught = UntaughtJudgments(store)
         self.ids = IdSource(SystemClock())
         self.embedder: Embedder = WordLlamaEmbedder()
@@ -159,7 +161,7 @@ class Platform:
             meter=self.meter,
             clock=self.clock,
             ids=self.ids,
-            generalist=self.generalist,
+            generalist=self.egress.client_for(capability.name, self.generalist, self.settings.generalist),
             lessons=LessonTexts(self.store),
             knowledge=self.knowledge,
             seed=self.settings.seed,

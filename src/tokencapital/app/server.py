@@ -22,6 +22,7 @@ from tokencapital.app.hardening_protocol import server_options
 from tokencapital.app.health import Health
 from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
+from tokencapital.app.metrics import Metrics
 from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
@@ -132,7 +133,8 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
     health = Health(platform)
-    machines = [*health.routes(), *gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes()]
+    watching = [*health.routes(), *Metrics(platform, health).routes()]
+    machines = [*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes(), *watching]
     app = RelayedApp(
         routes=[
             *keep([*machines, *RelayRoutes().routes(), *trace_routes(platform).routes()], platform.access),
@@ -144,6 +146,8 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
         middleware=[Middleware(ServerTiming), Middleware(StoreAge, platform.store)],
     )
     app.relay = relay_of(platform, app)
+    platform.watched.relay = app.relay.counts
+    platform.watched.unrecorded = lambda: recording_of(platform).dropped
     return app
 
 
@@ -154,7 +158,7 @@ def run(app: ASGIApp, platform: Platform, listener: socket.socket, routes: Seque
     """
     import uvicorn
 
-    settings, counts = platform.settings.requests, platform.requests
+    settings, counts = platform.settings.requests, platform.watched.requests
     config = uvicorn.Config(
         Bounds(app, settings, counts, routes),
         timeout_graceful_shutdown=GRACEFUL_S,

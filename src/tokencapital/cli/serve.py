@@ -69,6 +69,7 @@ class _Taken(NamedTuple):
 def _work(told: _Taken, listener: int) -> None:
     """One of several workers, which ends when what began it does."""
     from tokencapital.app.house import open_house
+    from tokencapital.app.metrics_process import share_counts
     from tokencapital.app.processes import when_parent_ends
     from tokencapital.app.recording import recording_of
 
@@ -76,15 +77,17 @@ def _work(told: _Taken, listener: int) -> None:
     with open_house(told.config, told.store) as platform:
         set_up_logs(platform.settings.logs.but(told.log_format, told.log_level))
         recording_of(platform, drains=False)
+        share_counts(platform)
         _serve(platform, socket.socket(fileno=listener))
 
 
 def _serve(platform: Platform, listener: socket.socket) -> None:
-    from tokencapital.app.guard import OwnNames
+    from tokencapital.app.guard import OwnNames, check_address
     from tokencapital.app.recording import recording_of
     from tokencapital.app.server import build_app, run
     from tokencapital.web.site import Site
 
+    check_address(platform.access, str(listener.getsockname()[0]))
     platform.knowledge.warm()
     app = build_app(platform, Site(platform))
     run(OwnNames(app, platform.access), platform, listener, app.routes)
@@ -95,8 +98,10 @@ def _tell(platform: Platform, host: str, port: int) -> None:
     """What is served, and how, on standard error."""
     from tokencapital.app.guard import is_loopback
 
-    if platform.access.open:
-        stderr.print("Runs open: no accounts are set up; see `tcap account add`.", style="yellow")
+    if platform.access.open and platform.access.keyed:
+        stderr.print("Programs need a key; the pages are open: see `tcap account add`.", style="yellow")
+    elif platform.access.open:
+        stderr.print("Runs open: no keys and no accounts; see `tcap key add`, `tcap account add`.", style="yellow")
     elif not is_loopback(host):
         stderr.print("Put a proxy with TLS in front: passwords pass through here.", style="yellow")
     known = platform.capabilities()
