@@ -38,6 +38,7 @@ def _gone(done: Erased) -> Iterator[str]:
         (wiped.cases, "what came in with a case (messages and their context)"),
         (wiped.answers, "answers to those cases"),
         (wiped.steps, "steps on the way to those answers"),
+        (wiped.spans, "batches of spans that told of them"),
         (wiped.judgments, "answers that people gave as judgments"),
         (wiped.reasons, "reasons that people wrote"),
         (wiped.copies, "answers to other cases that repeated words of them"),

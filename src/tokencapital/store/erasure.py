@@ -31,6 +31,7 @@ from tokencapital.store.schema import (
     web_session,
     work_case,
 )
+from tokencapital.store.spans import payloads_of_cases
 
 _MACHINE_WORDED = ("generalist", "pattern")
 
@@ -50,12 +51,14 @@ class Wiped(Struct, frozen=True, kw_only=True):
     """How much was erased, by what it was. `withdrawn` are the judgments that memory has let go of.
 
     `copies` are answers to other cases that held words of an erased answer, `reasons` include those of
-    retractions and decisions, `lessons` the ids of those whose words are gone, `steps` what was said on the way.
+    retractions and decisions, `lessons` the ids of those whose words are gone, `steps` what was said on the way, and
+    `spans` what was told of it.
     """
 
     cases: int
     answers: int
     steps: int
+    spans: int
     copies: int
     judgments: int
     reasons: int
@@ -65,7 +68,7 @@ class Wiped(Struct, frozen=True, kw_only=True):
     @property
     def payloads(self) -> int:
         """All payloads that were erased."""
-        answered = self.cases + self.answers + self.steps + self.copies
+        answered = self.cases + self.answers + self.steps + self.spans + self.copies
         return answered + self.judgments + self.reasons + len(self.lessons)
 
 
@@ -112,6 +115,7 @@ def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, 
         cases=_erase(connection, _digests(connection, _of_cases(scope)), at),
         answers=_erase(connection, _digests(connection, _of_runs(scope)), at),
         steps=_erase(connection, _digests(connection, _of_steps(scope)), at),
+        spans=_erase(connection, payloads_of_cases(connection, scope.cases), at),
         copies=_erase(connection, copies, at),
         judgments=_erase(connection, _unshared(connection, scope), at),
         reasons=_erase(connection, _reasons(connection, scope), at),
