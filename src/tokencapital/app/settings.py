@@ -71,7 +71,8 @@ class AccessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Who comes in where accounts are set up.
 
     Applications send a key that `tcap key add` made, or the one that the variable `key_env` holds, which opens what the
-    scopes `infer`, `record` and `review` name; without one they are refused. A login lasts `session_hours`, and ends when nothing was heard for `idle_minutes`.
+    scopes `infer`, `record` and `review` name; without one they are refused. A login lasts `session_hours`, and ends
+    when nothing was heard for `idle_minutes`.
     """
 
     key_env: str | None = None

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tokencapital.account.entries import Kind
 from tokencapital.account.journal import LearningRun, book_learning
-from tokencapital.app.contenders import Contender, home_contender, named_contenders
+from tokencapital.app.contenders import SCRIPTED, Contender, home_contender, named_contenders, read_generalist
 from tokencapital.app.house import turn_once
 from tokencapital.app.limits import limit_reached
 from tokencapital.app.loop import TurnReport
@@ -67,8 +67,12 @@ async def swap(
 
     It is one look at the sealed batch. Cut off, it goes on where it stood and asks nobody twice. Raises InputError
     where too few sealed entities are judged or a generalist is named wrongly, ModelError where one cannot be had,
-    EvaluationError where too many calls failed.
+    EgressRefused where one may not see the data, EvaluationError where too many calls failed.
     """
+    for named_so in asked.against:
+        if not named_so.startswith(SCRIPTED):
+            named = read_generalist(named_so, asked.key_env, platform.settings.generalist)
+            platform.egress.check_generalist(place.name, named)
     tasks = sealed_tasks(place, place.sealed.open(place.now()), asked.cases)
     others = named_contenders(platform, asked.against, asked.key_env, [task.case for task in tasks])
     try:
