@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from tokencapital.account.journal import book_review
 from tokencapital.app.passing import pass_on
 from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.recording import recording_of
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Case, ContractKind, Value
 from tokencapital.core.clock import utc
@@ -31,6 +32,8 @@ from tokencapital.store.keyed import newest_with_key
 from tokencapital.store.leases import empty_hands, find_lease, give_back, take
 from tokencapital.store.ledger import append_transactions
 from tokencapital.store.queue import draws_of_case, find_draw, find_open
+from tokencapital.store.reach import loop_waits
+from tokencapital.store.steps import trajectory_named
 
 FASTER = "somebody was faster: this case is judged already"
 JUDGED = "you have judged this case already: somebody else is asked"
@@ -209,12 +212,20 @@ def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
             raise InputError(f"no case of `{said.capability}` has this business key", remedy="Record the case first.")
         done = trajectories_of_case(platform.store, case_id)
         return (done[-1] if done else None), case_id
-    trajectory = read_trajectory(platform.store, said.trajectory)
+    trajectory = _named(platform, said.trajectory)
     if trajectory is None:
         raise InputError(
             f"no trajectory {said.trajectory} is stored", remedy="Send the header x-tcap-trajectory of the answer."
         )
     return trajectory, trajectory.case
+
+
+def _named(platform: Platform, name: str) -> Trajectory | None:
+    """The trajectory with this id, or with a step of this id; one that was acknowledged just now is waited for."""
+    found = trajectory_named(platform.store, name)
+    if found is None and not loop_waits() and recording_of(platform).flush():
+        found = trajectory_named(platform.store, name)
+    return read_trajectory(platform.store, found) if found else None
 
 
 def _judgment(place: Workplace, said: Said, of: Subject, manner: Manner) -> Judgment:

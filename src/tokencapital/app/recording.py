@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Obs
 from tokencapital.record.recorder import Recorder
 from tokencapital.record.spans import SpanKeeper
 from tokencapital.record.spans_settling import Rules, Settler
-from tokencapital.record.spool import Spool, WhenFull
+from tokencapital.record.spool import Spool, WhenFull, drained, drained_now
 from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
 from tokencapital.serve.ports import Sink
 from tokencapital.serve.rules import NamedRules, Rule
@@ -108,11 +107,11 @@ class Recording:
 
     async def drained(self, timeout_s: float = 2.0) -> bool:
         """Whether all that was acknowledged until now is in the store; waits so long for it."""
-        return self._spool is None or await self._spool.drained(timeout_s)
+        return await drained(self.root, timeout_s)
 
-    def flush(self, timeout_s: float = GRACE_S) -> bool:
-        """The same for callers that are no coroutine."""
-        return self._spool is None or asyncio.run(self._spool.drained(timeout_s))
+    def flush(self, timeout_s: float = 2.0) -> bool:
+        """The same for callers that are no coroutine; the thread waits."""
+        return drained_now(self.root, timeout_s)
 
     def close(self) -> None:
         """What was taken is durable, and as far as time allows in the store. Closing twice is harmless."""

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
@@ -141,15 +141,6 @@ class Spool:
             self._measure()
         return self._room <= 0
 
-    async def drained(self, timeout_s: float) -> bool:
-        """Whether all that any process had acknowledged before the call is in the store; waits so long for it."""
-        until, waits = monotonic() + timeout_s, levels(self.root)
-        while still_waiting(self.root, waits):
-            if monotonic() > until:
-                return False
-            await asyncio.sleep(_POLL_S)
-        return True
-
     def close(self) -> None:
         """All that was taken is durable, and whoever drains may take the folder over. Closing twice is harmless."""
         with self._lock:
@@ -270,12 +261,32 @@ class Spool:
                 loop.call_soon_threadsafe(_resolve, futures, error)
 
 
-def levels(root: Path) -> dict[str, int]:
+async def drained(root: Path, timeout_s: float) -> bool:
+    """Whether all that any process had acknowledged before the call is in the store; waits so long for it."""
+    until, waits = monotonic() + timeout_s, _levels(root)
+    while _still_waiting(root, waits):
+        if monotonic() > until:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True
+
+
+def drained_now(root: Path, timeout_s: float) -> bool:
+    """The same for callers that are no coroutine; the thread waits."""
+    until, waits = monotonic() + timeout_s, _levels(root)
+    while _still_waiting(root, waits):
+        if monotonic() > until:
+            return False
+        sleep(_POLL_S)
+    return True
+
+
+def _levels(root: Path) -> dict[str, int]:
     """How many frames each writer has written."""
     return {folder.name: folder.level()[0] for folder in folders(root)}
 
 
-def still_waiting(root: Path, wanted: dict[str, int]) -> bool:
+def _still_waiting(root: Path, wanted: dict[str, int]) -> bool:
     """Whether one of the folders is there and not drained up to so many frames."""
     there = (Folder(root / name) for name, frames in wanted.items() if frames)
     return any(folder.place().frames < wanted[folder.name] and folder.path.exists() for folder in there)

@@ -63,6 +63,9 @@ class Store:
         self.kept: dict[tuple[str, ...], Any] = {}
         self.key = b""
         self.reach = Reach(self._ping)
+        if engine.dialect.name == "postgresql":
+            connections = bounded(engine.dialect.loaded_dbapi, self.reach)
+            event.listen(engine, "do_connect", lambda _d, _r, given, named: connections.connect(*given, **named))
         self._said: dict[str, Any] = {}
 
     @staticmethod
@@ -339,14 +342,11 @@ def _prepare_file(path: Path) -> None:
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
         try:
-            engine = create_engine(address, connect_args=_CONNECT, pool_pre_ping=True, **_SILENT)
+            return create_engine(address, connect_args=_CONNECT, pool_pre_ping=True, **_SILENT)
         except ImportError as error:
             raise StoreUnavailable(
                 "PostgreSQL needs its driver", remedy="pip install 'tokencapital[postgres]'"
             ) from error
-        connections = bounded(engine.dialect.loaded_dbapi)
-        event.listen(engine, "do_connect", lambda _d, _r, given, named: connections.connect(*given, **named))
-        return engine
     if "timeout" not in address.query:
         address = address.update_query_dict({"timeout": _BUSY_TIMEOUT_S})
     engine = create_engine(address, connect_args={"check_same_thread": False}, **_SILENT)

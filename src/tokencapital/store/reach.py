@@ -82,8 +82,11 @@ class Reach:
         self._trying = False
 
 
-def bounded(driver: Any) -> Any:
-    """The connections of psycopg, of which none waits for its server beyond the limit."""
+def bounded(driver: Any, reach: Reach) -> Any:
+    """The connections of psycopg, of which none waits for its server beyond the limit.
+
+    Once the server is known to be away the limit of a thread is that of a loop.
+    """
 
     class Bounded(driver.Connection):  # type: ignore[misc]
         """A connection that is given up when the server says nothing for too long. `limit_s` None: by who waits."""
@@ -92,8 +95,12 @@ def bounded(driver: Any) -> Any:
 
         def wait(self, generator: Any, *options: Any, **named: Any) -> Any:
             """What the server answers. Raises the driver's OperationalError."""
-            limit_s = self.limit_s or (LOOP_S if loop_waits() else ELSE_S)
-            return super().wait(_within(generator, limit_s, self._give_up), *options, **named)
+            began, mine = monotonic(), self.limit_s or (LOOP_S if loop_waits() else ELSE_S)
+
+            def too_long() -> bool:
+                return monotonic() - began > (mine if reach.age_s is None else min(mine, LOOP_S))
+
+            return super().wait(_within(generator, too_long, self._give_up), *options, **named)
 
         def _give_up(self) -> Exception:
             self.close()
@@ -103,14 +110,13 @@ def bounded(driver: Any) -> Any:
     return Bounded
 
 
-def _within(work: Generator[Any, Any, Any], limit_s: float, give_up: Callable[[], Exception]) -> Any:
-    """The driver's own waiting, ended after so many seconds."""
-    until = monotonic() + limit_s
+def _within(work: Generator[Any, Any, Any], too_long: Callable[[], bool], give_up: Callable[[], Exception]) -> Any:
+    """The driver's own waiting, ended when it takes too long."""
     try:
         wanted = next(work)
         while True:
             ready = yield wanted
-            if not ready and monotonic() > until:
+            if not ready and too_long():
                 raise give_up()
             wanted = work.send(ready)
     except StopIteration as done:
