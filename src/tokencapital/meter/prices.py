@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from tokencapital.core.quantity import Money, Usage
 from tokencapital.meter.assumptions import SECONDS_PER_HOUR
+from tokencapital.meter.published import Known, Plain, plain
 
 _MILLION = 1_000_000
+_KNOWN = Known()
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -99,6 +101,30 @@ def published_cost(model: str, usage: Usage, at: datetime, endpoint: str | None 
     model is not listed, a token count is unknown, or tokens of a kind were used that the list does not
     price; the library would charge nothing for those.
     """
+    if usage.input is None or usage.output is None:
+        return None
+    known = _KNOWN((model, endpoint), lambda: _plain(model, endpoint, at))
+    usd = None if known is None else known.cost_usd(usage)
+    if known is not None and usd is not None:
+        return Quote(Money(usd), known.source, None)
+    return _worked_out(model, usage, at, endpoint)
+
+
+def _plain(model: str, endpoint: str | None, at: datetime) -> Plain | None:
+    """The model's prices where they are the same at all times and for all amounts."""
+    import genai_prices
+
+    counts = genai_prices.Usage(input_tokens=0, output_tokens=0)
+    try:
+        found = genai_prices.calc_price(
+            counts, model, provider_api_url=endpoint, genai_request_timestamp=at.astimezone(UTC)
+        )
+    except LookupError:
+        return None
+    return plain(found, f"genai-prices {genai_prices.__version__}: {found.provider.id} {found.model.id}")
+
+
+def _worked_out(model: str, usage: Usage, at: datetime, endpoint: str | None) -> Quote | None:
     import genai_prices
 
     if usage.input is None or usage.output is None:
