@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tokencapital.app.access_settings import Payloads
+from tokencapital.app.cleaning import make_redaction
 from tokencapital.app.platform import Platform
 from tokencapital.app.recording import HouseDesks, recording_of
-from tokencapital.record.otlp_routes import TraceRoutes, as_it_is
+from tokencapital.record.otlp import read_protobuf, unpacked
+from tokencapital.record.otlp_routes import TraceRoutes
 from tokencapital.record.spans import SpanKeeper
+from tokencapital.record.spans_cleaning import SpanCleaner
 from tokencapital.record.spans_settling import Rules, Settler
 from tokencapital.record.spool_frames import SpanBatch
 from tokencapital.store.spans import Quiet
@@ -22,11 +26,28 @@ def trace_routes(platform: Platform) -> TraceRoutes:
     async def keep(batch: SpanBatch) -> None:
         await recording_of(platform).spool.keep(batch)
 
-    return TraceRoutes(keep, as_it_is, platform.clock, platform.ids)
+    return TraceRoutes(keep, span_cleaner(platform), platform.clock, platform.ids)
 
 
-def take_spans(platform: Platform, batch: SpanBatch) -> int:
-    """The spans are in the store, without a server in between; returns how many were new."""
+def span_cleaner(platform: Platform) -> SpanCleaner:
+    """What takes out of spans what the settings say may not be kept."""
+    settings = platform.settings
+    own = {name: one.payloads for name, one in settings.capabilities.items() if one.payloads is not None}
+
+    def keeps_words(capability: str | None) -> bool:
+        return own.get(capability or "", settings.record.payloads) is Payloads.FULL
+
+    return SpanCleaner(make_redaction(settings), keeps_words)
+
+
+def take_spans(platform: Platform, body: bytes, application: str | None = None) -> int:
+    """The spans of a batch in protobuf are in the store, without a server in between; returns how many were new.
+
+    Raises InputError for what is no batch.
+    """
+    plain = unpacked(body)
+    cleaned = span_cleaner(platform)(plain, read_protobuf(plain))
+    batch = SpanBatch(id=platform.ids.new("spb"), at=platform.clock.now(), body=cleaned, application=application)
     return SpanKeeper(platform.store, platform.clock).keep(batch)
 
 
@@ -37,3 +58,18 @@ def settle_spans(platform: Platform, quiet: Quiet = _AT_ONCE) -> int:
         platform.meter, HouseDesks(store, platform.clock).observed, seen=lambda ids: steps_by_response(store, ids)
     )
     return Settler(store, platform.clock, rules, quiet).settle_all()
+
+
+class LocalHouse:
+    """A house in this process, for the SDK: `connect(LocalHouse(platform))`."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def take(self, batch: bytes) -> None:
+        """The spans are in the store when this returns."""
+        take_spans(self._platform, batch)
+
+    def close(self) -> None:
+        """All that was told is trajectories."""
+        settle_spans(self._platform)

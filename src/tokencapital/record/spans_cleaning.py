@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tokencapital.record.otlp import Batch
@@ -9,16 +10,56 @@ from tokencapital.record.redaction import Redaction
 
 REDACTED = "tcap.redacted"
 """The attribute of a span that says how many marks stand in it."""
+_CAPABILITY = "tcap.capability"
+_OUTCOME = "tcap.outcome"
+_FACTS = frozenset(
+    ["service.name", "service.version", "service.namespace", "deployment.environment.name", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version", "error.type", "exception.type", "http.request.method", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model", "gen_ai.response.model", "gen_ai.response.id", "gen_ai.response.finish_reasons", "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.agent.name", "gen_ai.conversation.id", "gen_ai.output.type", "openinference.span.kind", "llm.model_name", "llm.request.model_name", "llm.response.model_name", "embedding.model_name", "llm.provider", "llm.system", "tool.name", "agent.name", "session.id", "user.id", "tcap.capability", "tcap.case", "tcap.group", "tcap.key", "tcap.kind"]
+)
+"""Attributes with text that is nobody's words; numbers never are."""
+
+
+def all_words(_: str | None) -> bool:
+    """Words are kept, whatever the capability."""
+    return True
 
 
 class SpanCleaner:
-    """Takes out of batches what an installation takes out of calls."""
+    """Takes out of batches what an installation takes out of calls.
 
-    def __init__(self, redaction: Redaction) -> None:
+    `keeps_words` says of a capability (None: a trace names none) whether what was said may be kept; where it may not,
+    a trace's spans keep their facts alone.
+    """
+
+    def __init__(self, redaction: Redaction, keeps_words: Callable[[str | None], bool] = all_words) -> None:
         self._redaction = redaction
+        self._keeps_words = keeps_words
 
     def __call__(self, body: bytes, batch: Batch) -> bytes:
         """The batch as it may lie on disk: its own bytes where there is nothing to take out."""
+        bare = self._without_words(batch)
+        return self._redacted(bytes(batch.SerializeToString()) if bare else body, batch)
+
+    def _without_words(self, batch: Batch) -> bool:
+        """Whether words had to go. A trace's capability is what one of its spans here names, or their resource."""
+        named: dict[bytes, str] = {}
+        for resource in batch.resource_spans:
+            whole = _text_of(resource.resource.attributes, _CAPABILITY)
+            for span in (span for scope in resource.scope_spans for span in scope.spans):
+                told = _text_of(span.attributes, _CAPABILITY) or whole
+                if told is not None:
+                    named.setdefault(span.trace_id, told)
+        bare = False
+        for resource in batch.resource_spans:
+            spans = [span for scope in resource.scope_spans for span in scope.spans]
+            silent = [span for span in spans if not self._keeps_words(named.get(span.trace_id))]
+            for span in silent:
+                _strip(span)
+            if silent and len(silent) == len(spans):
+                _keep_facts(resource.resource.attributes)
+            bare = bare or bool(silent)
+        return bare
+
+    def _redacted(self, body: bytes, batch: Batch) -> bytes:
         if not self._redaction.suspects(body):
             return body
         count = 0
@@ -74,3 +115,28 @@ class SpanCleaner:
         if count:
             setattr(holder, name, cleaned)
         return count
+
+
+def _text_of(attributes: Any, name: str) -> str | None:
+    return next((one.value.string_value for one in attributes if one.key == name and one.value.string_value), None)
+
+
+def _strip(span: Any) -> None:
+    """The span keeps its facts alone."""
+    _keep_facts(span.attributes)
+    span.status.message = ""
+    span.ClearField("links")
+    for event in span.events:
+        if event.name != _OUTCOME:
+            _keep_facts(event.attributes)
+
+
+def _keep_facts(attributes: Any) -> None:
+    kept = [one for one in attributes if one.key in _FACTS or one.value.WhichOneof("value") in _NUMBERS]
+    if len(kept) < len(attributes):
+        copies = [type(one).FromString(one.SerializeToString()) for one in kept]
+        del attributes[:]
+        attributes.extend(copies)
+
+
+_NUMBERS = frozenset({"int_value", "double_value", "bool_value"})

@@ -188,3 +188,20 @@ def test_secrets_are_taken_out_before_a_batch_is_kept(kept: Kept) -> None:
     marks = [one.value.int_value for span in cleaned for one in span.attributes if one.key == REDACTED]
     assert marks == [3, 1]
     assert kept.batches[0].body.count(b"as it is") == 1
+
+
+def test_where_words_may_not_be_kept_spans_keep_their_facts(kept: Kept) -> None:
+    client = _client(kept, SpanCleaner(Redaction(), lambda capability: capability != "silent"))
+    told = {"gen_ai.input.messages": "Ann owes 3", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 7}
+    events = (("exception", {"exception.type": "ValueError", "exception.message": "Ann owes 4"}),)
+    spans = [
+        ScriptedSpan(trace=1, attributes={"tcap.capability": "silent"}),
+        ScriptedSpan(trace=1, span=2, parent=1, attributes=told, events=events),
+        ScriptedSpan(trace=2, attributes=told),
+    ]
+    client.post("/v1/traces", content=batch_of(spans), headers={"content-type": PROTOBUF})
+    (_, silent, other) = read_protobuf(kept.batches[0].body).resource_spans[0].scope_spans[0].spans
+    assert {one.key for one in silent.attributes} == {"gen_ai.request.model", "gen_ai.usage.input_tokens"}
+    assert {one.key for one in silent.events[0].attributes} == {"exception.type"}
+    assert len(other.attributes) == 3
+    assert b"owes 4" not in kept.batches[0].body
