@@ -14,11 +14,13 @@ from tokencapital.cli import (
     doctor,
     drain,
     erase,
+    imports,
     key,
     knowledge,
     learning,
     lesson,
     mcp,
+    mode,
     notice,
     releases,
     replay,
@@ -54,6 +56,8 @@ app.command()(drain.drain)
 app.command()(erase.erase)
 app.command()(verify.verify)
 app.command()(mcp.mcp)
+app.command("import")(imports.import_work)
+app.command()(mode.mode)
 app.add_typer(notice.app, name="notice")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(lesson.app, name="lesson")

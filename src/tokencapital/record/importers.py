@@ -7,6 +7,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.core.judgment import Outcome
 
 STREAM, TEST = "stream", "test"
+LONGEST_LINE = 64 * 1024 * 1024
+"""So many bytes of one line are read at most, so that a packed file cannot fill the memory."""
 LONGEST_LABEL = 80
 MOST_UNREPEATED = 0.02
 _WHITE_SPACE = re.compile(r"\s")
@@ -174,13 +177,29 @@ def contract_kind(answers: Sequence[str | dict[str, Json]]) -> ContractKind:
 _DECODER = msgspec.json.Decoder(RecordedCase)
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that say something, with their numbers. Raises InputError where it cannot be read."""
+def numbered_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that say something (`blank`: all of them), with their numbers.
+
+    Raises InputError where the file cannot be read, or a line is longer than anybody writes by hand or program.
+    """
+    with opened(path) as file:
+        number = 0
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(line) > LONGEST_LINE:
+                raise InputError(f"line {number} is longer than {LONGEST_LINE >> 20} MiB", where=str(path))
+            if blank or line.strip():
+                yield number, line
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
+    """The file, unpacked where it is packed. Raises InputError where it cannot be read."""
     try:
-        with _opened(path) as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            yield file
     except IsADirectoryError:
         raise InputError("this is a directory", where=str(path), remedy="Give the path of a JSONL file.") from None
     except FileNotFoundError:
@@ -189,9 +208,3 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise InputError(f"the compressed file is broken: {error}", where=str(path)) from None
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
-
-
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")

@@ -1,0 +1,1 @@
+"""Work that was recorded elsewhere, read into what the store keeps: trajectories, outcomes, judgments."""
