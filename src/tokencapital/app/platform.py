@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct
 
 from tokencapital.app.access import Access
+from tokencapital.app.declared import Declared, as_it_stands, declare_by_rules
+from tokencapital.app.cleaning import make_redaction
 from tokencapital.app.egress import EgressRules
 from tokencapital.app.knowledge import Knowledge
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
@@ -30,6 +33,7 @@ from tokencapital.models.threads import one_thread_for_algebra
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.promote.releases import LiveReleases, starting_policy
 from tokencapital.record.recorder import Recorder
+from tokencapital.record.redaction import Redaction
 from tokencapital.serve.engine import Engine, Parts
 from tokencapital.store.capabilities import (
     declare_capability,
@@ -94,6 +98,7 @@ class Platform:
         self.knowledge = Knowledge(store, self.embedder)
         self.closers: list[Callable[[], None]] = []
         """What is called, last first, before the store is closed."""
+        self.declared = Declared(store)
         self._workplaces: dict[str, Workplace] = {}
 
     @staticmethod
@@ -102,7 +107,9 @@ class Platform:
         one_thread_for_algebra()
         platform = Platform(settings, Store.open(settings.store, key=key), clock or SystemClock())
         for name, declared in settings.capabilities.items():
-            platform.declare(declared.capability(name), declared.live_goal(name), declared.mode_by or "settings")
+            stands = as_it_stands(platform.store, declared.capability(name))
+            platform.declare(stands, declared.live_goal(name), declared.mode_by or "settings")
+        declare_by_rules(platform.store, settings.rules, platform.clock)
         return platform
 
     def __enter__(self) -> Self:
@@ -124,14 +131,16 @@ class Platform:
 
     def workplace(self, name: str) -> Workplace:
         """The workplace of a capability. Raises UnknownCapability where none has this name."""
-        if name not in self._workplaces:
+        self.declared.look()
+        before = self._workplaces.get(name)
+        if before is None or self.declared.has_changed(before.capability, before.goal):
             capability = read_capability(self.store, name)
             if capability is None:
                 known = ", ".join(one.name for one in list_capabilities(self.store)) or "none"
                 raise UnknownCapability(
                     f"no capability is called `{name}`", remedy=f"Declared are: {known}. Add it to tokencapital.toml."
                 )
-            self._workplaces[name] = self._wire(capability)
+            self._workplaces[name] = self._wire(capability, before)
         return self._workplaces[name]
 
     def capabilities(self) -> list[Capability]:
@@ -147,11 +156,16 @@ class Platform:
             asyncio.run(self.generalist.close())
         self.store.close()
 
+    @cached_property
+    def redaction(self) -> Redaction:
+        """What is taken out of everything that comes in, before anything is kept."""
+        return make_redaction(self.settings)
+
     def _store_only(self, name: str) -> bool:
         declared = self.settings.capabilities.get(name)
         return declared is not None and declared.store_only
 
-    def _wire(self, capability: Capability) -> Workplace:
+    def _wire(self, capability: Capability, before: Workplace | None) -> Workplace:
         releases = LiveReleases(self.store, {capability.name: starting_policy(capability)})
         parts = Parts(
             store=self.store,
@@ -167,7 +181,7 @@ class Platform:
             seed=self.settings.seed,
             concurrency=self.settings.generalist.concurrency,
         )
-        engine = Engine(capability, parts)
+        engine = Engine(capability, parts, before.engine.memory if before else None)
         return Workplace(
             capability=capability,
             goal=read_goal(self.store, capability.name),

@@ -14,9 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from tokencapital.app.cleaning import CallCleaner
 from tokencapital.app.guard import Door
 from tokencapital.app.platform import Platform
+from tokencapital.app.purse import open_purse
 from tokencapital.app.recording import recording_of
+from tokencapital.app.sorting import sorter_of
 from tokencapital.core.call import Call, Wire
 from tokencapital.core.errors import StoreError, UnknownCapability
 from tokencapital.record.spool import WhenFull
@@ -135,6 +138,8 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     recording = recording_of(platform)
     names = CapabilityNames(lambda: [one.name for one in platform.capabilities()])
     platform.closers.append(names.close)
+    purse = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
+    platform.closers.append(purse.close)
     stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
     relay = Relay(
         RelayParts(
@@ -146,6 +151,10 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
             took=_took,
             full=lambda: recording.spool.full,
             doorman=Door(platform.access),
+            egress=platform.egress,
+            purse=purse,
+            cleaner=CallCleaner(platform.settings, platform.redaction, platform.store.key),
+            sorter=sorter_of(platform),
             settings=platform.settings.relay,
             unrecorded=stops,
         ),

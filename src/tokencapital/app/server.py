@@ -61,19 +61,21 @@ class PlatformDesks:
 
     def engine(self, capability: str) -> Engine:
         """The engine that answers callers of a capability. Raises UnknownCapability."""
-        if capability not in self._engines:
-            self._engines[capability] = answering_engine(self._platform.workplace(capability), self._patient)
-        return self._engines[capability]
+        place, known = self._platform.workplace(capability), self._engines.get(capability)
+        if known is None or known.capability is not place.capability:
+            known = self._engines[capability] = answering_engine(place, self._patient)
+        return known
 
     def shadow(self, capability: str) -> Engine | None:
         """The engine that answers beside, shown to nobody; None unless the capability is in `shadow` mode."""
         place = self._platform.workplace(capability)
         if place.capability.mode is not Mode.SHADOW:
             return None
-        if capability not in self._shadows:
+        known = self._shadows.get(capability)
+        if known is None or known.capability is not place.capability:
             parts = msgspec.structs.replace(place.parts, shown=False, sink=self._patient(place, place.parts.sink))
-            self._shadows[capability] = Engine(place.capability, parts, place.engine.memory)
-        return self._shadows[capability]
+            known = self._shadows[capability] = Engine(place.capability, parts, place.engine.memory)
+        return known
 
     def capabilities(self) -> Sequence[Capability]:
         """All capabilities."""

@@ -42,6 +42,7 @@ class Done(StrEnum):
     CAPABILITY_DECLARED = "capability declared"
     GOAL_DECLARED = "goal declared"
     MODE_RAISED = "mode raised"
+    MODE_LOWERED = "mode lowered"
     ROLLED_BACK = "rolled back"
     SWAP_TEST_RUN = "swap test run"
     BUNDLE_EXPORTED = "bundle exported"

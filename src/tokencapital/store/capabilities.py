@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Table, func, select
 
 from tokencapital.core.case import Capability, Goal, Mode
@@ -14,12 +15,20 @@ from tokencapital.store.database import Store
 from tokencapital.store.schema import capability_event, goal_event
 
 
+class ModeSince(Struct, frozen=True, kw_only=True):
+    """The mode in which a capability stands, who put it there, and when."""
+
+    mode: Mode
+    by: str
+    at: datetime
+
+
 def declare_capability(store: Store, declared: Capability, *, by: str, at: datetime) -> None:
     """The capability is as declared from now on. Raises InputError where nobody is named."""
     with store.begin() as connection:
         before = read_capability(store, declared.name)
         _append(store, capability_event, declared.name, declared, by, at)
-        what = Done.MODE_RAISED if _raises(before, declared) else Done.CAPABILITY_DECLARED
+        what = _what(before, declared)
         body = {"mode": declared.mode.value}
         append_audit(store, connection, Act(what=what, subject=declared.name, at=at, by=by, body=body))
 
@@ -63,10 +72,33 @@ def list_capabilities(store: Store) -> list[Capability]:
     return sorted((msgspec.json.decode(body, type=Capability) for body in bodies), key=lambda known: known.name)
 
 
-def _raises(before: Capability | None, declared: Capability) -> bool:
-    """Whether more becomes of the capability's answers than before it was declared so."""
+def list_goals(store: Store) -> list[Goal]:
+    """All goals as last declared, by capability."""
+    newest = select(func.max(goal_event.c.position)).group_by(goal_event.c.capability)
+    query = select(goal_event.c.body).where(goal_event.c.position.in_(newest)).order_by(goal_event.c.capability)
+    with store.read() as connection:
+        return [msgspec.json.decode(body, type=Goal) for body in connection.execute(query).scalars()]
+
+
+def mode_since(store: Store, name: str) -> ModeSince | None:
+    """Since when the capability has stood in its mode, and who put it there; None where it was never declared."""
+    query = select(capability_event).where(capability_event.c.capability == name)
+    since: ModeSince | None = None
+    with store.read() as connection:
+        for row in connection.execute(query.order_by(capability_event.c.position)):
+            mode = msgspec.json.decode(row.body, type=Capability).mode
+            if since is None or since.mode is not mode:
+                since = ModeSince(mode=mode, by=row.by, at=row.at)
+    return since
+
+
+def _what(before: Capability | None, declared: Capability) -> Done:
+    """Whether more or less becomes of the capability's answers than before it was declared so."""
     modes = list(Mode)
-    return modes.index(declared.mode) > modes.index(before.mode if before else Mode.OBSERVE)
+    rise = modes.index(declared.mode) - modes.index(before.mode if before else Mode.OBSERVE)
+    if rise == 0:
+        return Done.CAPABILITY_DECLARED
+    return Done.MODE_RAISED if rise > 0 else Done.MODE_LOWERED
 
 
 def _append(store: Store, table: Table, name: str, declared: Capability | Goal, by: str, at: datetime) -> None:

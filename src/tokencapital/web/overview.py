@@ -15,6 +15,7 @@ from tokencapital.app.telling import notice_gaps
 from tokencapital.core.answer import Stage
 from tokencapital.core.case import Json
 from tokencapital.core.people import ANYBODY, Role
+from tokencapital.store.capabilities import mode_since
 from tokencapital.store.cases import recent_trajectories
 from tokencapital.store.releases import releases
 from tokencapital.store.turns import turns
@@ -61,6 +62,7 @@ class OverviewPages:
         reads = bool(READERS & self._pages.visitor(request).roles)
         facts = {
             "report": report,
+            "since": mode_since(place.store, place.name),
             "goal": place.goal,
             "live_goal": place.goal is not None and place.goal.is_live(place.now()),
             "contract": place.capability.contract,
