@@ -13,7 +13,46 @@ REDACTED = "tcap.redacted"
 _CAPABILITY = "tcap.capability"
 _OUTCOME = "tcap.outcome"
 _FACTS = frozenset(
-    ["service.name", "service.version", "service.namespace", "deployment.environment.name", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version", "error.type", "exception.type", "http.request.method", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model", "gen_ai.response.model", "gen_ai.response.id", "gen_ai.response.finish_reasons", "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.agent.name", "gen_ai.conversation.id", "gen_ai.output.type", "openinference.span.kind", "llm.model_name", "llm.request.model_name", "llm.response.model_name", "embedding.model_name", "llm.provider", "llm.system", "tool.name", "agent.name", "session.id", "user.id", "tcap.capability", "tcap.case", "tcap.group", "tcap.key", "tcap.kind"]
+    [
+        "service.name",
+        "service.version",
+        "service.namespace",
+        "deployment.environment.name",
+        "telemetry.sdk.name",
+        "telemetry.sdk.language",
+        "telemetry.sdk.version",
+        "error.type",
+        "exception.type",
+        "http.request.method",
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "gen_ai.request.model",
+        "gen_ai.response.model",
+        "gen_ai.response.id",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.tool.name",
+        "gen_ai.tool.call.id",
+        "gen_ai.agent.name",
+        "gen_ai.conversation.id",
+        "gen_ai.output.type",
+        "openinference.span.kind",
+        "llm.model_name",
+        "llm.request.model_name",
+        "llm.response.model_name",
+        "embedding.model_name",
+        "llm.provider",
+        "llm.system",
+        "tool.name",
+        "agent.name",
+        "session.id",
+        "user.id",
+        "tcap.capability",
+        "tcap.case",
+        "tcap.group",
+        "tcap.key",
+        "tcap.kind",
+    ]
 )
 """Attributes with text that is nobody's words; numbers never are."""
 
