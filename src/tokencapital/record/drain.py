@@ -30,9 +30,9 @@ Handler = Callable[[Sequence[Any]], None]
 """Stores frames of one kind in one transaction: all of them or none, each once."""
 
 REPORT = "report.json"
-_PIECE_BYTES = 1 << 20
-_FEW, _MANY, _TURN_S = 8, 256, 0.010
-"""A transaction takes about ten milliseconds, so that nobody else who writes waits longer."""
+_PIECE_BYTES = 2 << 20
+_FEW, _MANY, _TURN_S = 8, 256, 0.020
+"""A batch takes about twenty milliseconds, half of them in a transaction, so that nobody else who writes waits long."""
 _BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
 _FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 """Errors of a database that are the fault of what was to be stored."""

@@ -17,7 +17,7 @@ from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.call import Call, Ending, Reading, Step, StepKind
 from tokencapital.core.case import Capability, Case, Json, Message
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
-from tokencapital.meter.meter import Meter
+from tokencapital.meter.meter import Meter, Spent
 from tokencapital.record.observed_answer import answer_in
 from tokencapital.serve.ports import Sink
 from tokencapital.store.database import Store
@@ -94,16 +94,23 @@ class CallRecorder:
         self._desks = desks
 
     def record(self, calls: Sequence[Call]) -> None:
-        """All of the calls are in the store when this returns, or none of them; each once."""
+        """All of the calls are in the store when this returns, or none of them; each once.
+
+        What can be worked out before anybody who writes has to wait is worked out before.
+        """
         once = {call.id: call for call in calls}
+        heard = [Heard(call, self._desks.read(call)) for call in once.values()]
+        spent = {one.call.id: self._spent(one) for one in heard}
         with self._store.begin() as connection:
-            for there in steps_there(connection, once):
-                del once[there]
-            heard = [Heard(call, self._desks.read(call)) for call in once.values()]
+            there = set(steps_there(connection, once))
+            heard = [one for one in heard if one.call.id not in there]
             joined = self._desks.join(connection, heard)
             self._begin([one for one, place in zip(heard, joined, strict=True) if place.new])
-            steps = [self._step(one, place) for one, place in zip(heard, joined, strict=True)]
+            steps = [_step(one, place, spent[one.call.id]) for one, place in zip(heard, joined, strict=True)]
             append_steps(self._store, connection, steps)
+
+    def _spent(self, one: Heard) -> Spent:
+        return self._meter.call(model_of(one), one.reading.usage, one.call.at, one.call.elapsed_s)
 
     def _begin(self, begun: Sequence[Heard]) -> None:
         """The trajectories that begin with these calls are there."""
@@ -121,11 +128,11 @@ class CallRecorder:
         case = Case(
             id=f"cas_{call.id.partition('_')[2] or call.id}",
             capability=place.capability.name,
-            group=plain(call.group or call.case) or call.id,
+            group=plain(call.group or asked.group or call.case) or call.id,
             at=call.at,
             messages=asked.messages,
             context=asked.context,
-            key=plain(call.key) or call.id,
+            key=plain(call.key or asked.key) or call.id,
         )
         value = answer_in(place.capability.contract.kind, one.reading.answer) if answered(one) else None
         done = Trajectory(
@@ -141,36 +148,40 @@ class CallRecorder:
             elapsed_s=call.elapsed_s,
             energy=UNKNOWN_ENERGY,
             usage=Usage(None, None),
-            generalist=plain(one.reading.model or call.asked),
+            generalist=model_of(one),
             failure=failure_of(one),
         )
         return Exchange(case, done)
 
-    def _step(self, one: Heard, place: Joined) -> Step:
-        call, reading = one.call, one.reading
-        model = plain(reading.model or call.asked)
-        spent = self._meter.call(model, reading.usage, call.at, call.elapsed_s)
-        return Step(
-            id=call.id,
-            trajectory=place.trajectory,
-            at=call.at,
-            kind=StepKind.CALL,
-            name=call.wire.value,
-            source=GATEWAY,
-            application=call.application,
-            provider=call.provider,
-            model=model,
-            ending=call.ending,
-            elapsed_s=call.elapsed_s,
-            first_s=call.first_s,
-            usage=reading.usage,
-            cost=spent.cost,
-            price=spent.price,
-            energy=spent.energy,
-            failure=failure_of(one),
-            messages=added(reading, new=place.new),
-            details=details_of(call, reading, ambiguous=place.ambiguous),
-        )
+
+def _step(one: Heard, place: Joined, spent: Spent) -> Step:
+    call, reading = one.call, one.reading
+    return Step(
+        id=call.id,
+        trajectory=place.trajectory,
+        at=call.at,
+        kind=StepKind.CALL,
+        name=call.wire.value,
+        source=GATEWAY,
+        application=call.application,
+        provider=call.provider,
+        model=model_of(one),
+        ending=call.ending,
+        elapsed_s=call.elapsed_s,
+        first_s=call.first_s,
+        usage=reading.usage,
+        cost=spent.cost,
+        price=spent.price,
+        energy=spent.energy,
+        failure=failure_of(one),
+        messages=added(reading, new=place.new),
+        details=details_of(call, reading, ambiguous=place.ambiguous),
+    )
+
+
+def model_of(one: Heard) -> str:
+    """The model that answered, as its provider calls it, else as the caller did."""
+    return plain(one.reading.model or one.call.asked)
 
 
 def plain(text: str | None) -> str:
