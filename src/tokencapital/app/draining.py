@@ -19,7 +19,7 @@ from tokencapital.record.spool_dead import dead_letters, forget
 from tokencapital.record.spool_folder import depth
 from tokencapital.store.database import Store
 
-_NICE, _RETRY_S = 5, 1.0
+_NICE, _RETRY_S = 19, 1.0
 
 
 class SpoolState(Struct, frozen=True, kw_only=True):

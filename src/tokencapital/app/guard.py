@@ -7,6 +7,7 @@ relay, which answers before any route is looked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -154,13 +155,24 @@ class OwnNames:
 
     async def __call__(self, scope: Sent, receive: Receive, send: Send) -> None:
         """The request goes on, or is answered with 421."""
-        if scope["type"] == "http" and self._access.open:
-            host = urlsplit(f"//{Request(scope).headers.get('host', '')}").hostname
-            if host is None or not is_loopback(host):
-                refusal = PlainTextResponse("an open house answers on loopback only; set up accounts first", 421)
-                await refusal(scope, receive, send)
-                return
+        if scope["type"] == "http" and not _names_loopback(_host(scope)) and self._access.open:
+            refusal = PlainTextResponse("an open house answers on loopback only; set up accounts first", 421)
+            await refusal(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+
+def _host(scope: Sent) -> bytes:
+    return next((value for name, value in scope["headers"] if name == b"host"), b"")
+
+
+@lru_cache(maxsize=256)
+def _names_loopback(host: bytes) -> bool:
+    try:
+        name = urlsplit(f"//{host.decode('latin-1')}").hostname
+    except ValueError:
+        return False
+    return name is not None and is_loopback(name)
 
 
 class Door:
@@ -175,6 +187,8 @@ class Door:
         caller = self._access.caller(headers)
         if caller is not None:
             return _opened(caller, frozenset({scope}))
+        if not self._access.keyed and "origin" not in headers and "sec-fetch-site" not in headers:
+            return ANYONE
         request = Request({"type": "http", "method": "POST", "path": "/", "headers": _raw(headers)})
         return _person(request, self._access, Rule(frozenset({scope}), _PEOPLE[scope]))
 

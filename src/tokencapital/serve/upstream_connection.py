@@ -126,7 +126,8 @@ class Answer:
 
     def close(self) -> None:
         """Nothing more is wanted: a connection on which more would come is closed."""
-        self.fail(BrokenOff("the answer is no longer wanted"))
+        if not self.whole:
+            self.fail(BrokenOff("the answer is no longer wanted"))
 
     def tick(self, seconds: float) -> None:
         """So much time went by. Fails the answer where it went past the patience."""
