@@ -102,3 +102,45 @@ def _tell_skipped(report: ImportReport) -> None:
     total = sum(report.skipped_by_reason.values())
     if total:
         fail(f"{total} were left out; everything else was imported.", PARTLY_READ)
+
+
+def export_work(
+    file: Annotated[Path, typer.Argument(help="Where to write; `-` is standard output, for JSONL.")],
+    to: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
+    capability: Annotated[str | None, typer.Option(help="Of one capability. Default: of all.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only what began since then, in UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only what began before then, in UTC.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Export trajectories with their steps, outcomes and judgments, a line each. People appear by pseudonym.
+
+    Judgments of groups that are kept to judge by are left out and counted. `tcap import trajectories` reads the file.
+
+    Example: `tcap export runs.jsonl --capability triage --since 2026-08-01`
+    """
+    from tokencapital.app.exporting import ExportAsked, ExportKind, run_export
+    from tokencapital.app.house import open_house
+
+    if to not in list(ExportKind):
+        raise typer.BadParameter(f"`{to}` is none of {', '.join(ExportKind)}", param_hint="--to")
+    if str(file) == "-" and (json == "-" or to != "jsonl"):
+        raise typer.BadParameter("standard output takes one thing, and lines of JSON only", param_hint="FILE")
+    output = Output(json)
+    tell = stderr.print if str(file) == "-" else output.show
+    with told_plainly("Stopped. Nothing was written."), open_house(config, store) as platform:
+        asked = ExportAsked(
+            file=file,
+            kind=ExportKind(to),
+            capability=capability,
+            since=None if since is None else since.replace(tzinfo=UTC),
+            until=None if until is None else until.replace(tzinfo=UTC),
+        )
+        with progress_bar("exporting") as told:
+            report = run_export(platform, asked, told)
+        written = report.written
+        tell(f"{written.trajectories} trajectories with {written.steps} steps were written to {report.file}.")
+        if written.judgments_kept_back:
+            tell(f"{written.judgments_kept_back} judgments were kept back: they are there to judge by.")
+        output.write(report)

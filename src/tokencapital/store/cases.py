@@ -91,6 +91,16 @@ def read_trajectory(store: Store, trajectory_id: str) -> Trajectory | None:
     return _trajectory_of(row) if row else None
 
 
+def trajectories_named(store: Store, ids: Iterable[str]) -> dict[str, Trajectory]:
+    """The trajectories with these ids; those that are not there are left out."""
+    found: dict[str, Trajectory] = {}
+    with store.read() as connection:
+        for some in chunks(ids):
+            rows = connection.execute(_TRAJECTORIES.where(trajectory.c.id.in_(some)))
+            found.update((row.id, _trajectory_of(row)) for row in rows)
+    return found
+
+
 def recent_trajectories(store: Store, capability: str, limit: int) -> list[Trajectory]:
     """The newest trajectories of a capability, newest first."""
     newest = _TRAJECTORIES.where(trajectory.c.capability == capability).order_by(trajectory.c.position.desc())

@@ -1,0 +1,77 @@
+"""Exports out of the house, into a file that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from tokencapital.app.platform import Platform
+from tokencapital.core.errors import InputError
+from tokencapital.record.exports import Exported, write_jsonl, write_parquet
+from tokencapital.store.exporting import Wanted, count
+
+_STDOUT = Path("-")
+
+
+class ExportKind(StrEnum):
+    """What is written."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+class ExportAsked(Struct, frozen=True, kw_only=True):
+    """An export as somebody wants it. `capability` None: of all; `since` and `until` None: without end."""
+
+    file: Path
+    kind: ExportKind = ExportKind.JSONL
+    capability: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class ExportReport(Struct, frozen=True, kw_only=True):
+    """Where it was written, and what."""
+
+    file: str
+    kind: str
+    written: Exported
+
+
+def run_export(platform: Platform, asked: ExportAsked, told: Callable[[int, int], None]) -> ExportReport:
+    """The trajectories are in the file, in the order in which they were recorded; `-` is standard output for JSONL.
+
+    A file that is there is replaced when all is written. Raises InputError where it cannot be written.
+    """
+    if asked.capability is not None:
+        platform.workplace(asked.capability)
+    store = platform.store
+    wanted = Wanted(capability=asked.capability, since=asked.since, until=asked.until)
+    total = count(store, wanted)
+
+    def tell(done: int) -> None:
+        told(done, total)
+
+    if asked.file == _STDOUT and asked.kind is ExportKind.JSONL:
+        written = write_jsonl(store, wanted, sys.stdout.buffer, tell)
+        sys.stdout.buffer.flush()
+        return ExportReport(file="-", kind=asked.kind.value, written=written)
+    beside = asked.file.with_name(f".{asked.file.name}.{os.getpid()}")
+    try:
+        if asked.kind is ExportKind.PARQUET:
+            written = write_parquet(store, wanted, beside, tell)
+        else:
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                written = write_jsonl(store, wanted, file, tell)
+        beside.replace(asked.file)
+    except OSError as error:
+        raise InputError(f"the file cannot be written: {error.strerror}", where=str(asked.file)) from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return ExportReport(file=str(asked.file), kind=asked.kind.value, written=written)
