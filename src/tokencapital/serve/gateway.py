@@ -1,4 +1,4 @@
-"""The gateway: capabilities behind OpenAI's chat API, so that an app changes one base URL."""
+"""The gateway: capabilities behind OpenAI's and Anthropic's APIs, so that an app changes one base URL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tokencapital.core.answer import Answer, Exchange, Trajectory
+from tokencapital.core.call import Wire
 from tokencapital.core.case import Capability, Case, Value
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import (
@@ -31,17 +32,25 @@ from tokencapital.core.errors import (
 from tokencapital.core.ids import IdSource
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.faults import fault_message
+from tokencapital.serve.shapes.written import write_value, written
 from tokencapital.serve.wire import (
-    ChatRequest,
+    CapabilityRequest,
     answer_headers,
-    chat_body,
-    chat_stream,
     error_body,
-    read_chat,
-    read_messages,
-    write_value,
+    read_request,
+    write_stream,
+    write_whole,
 )
 
+_ANTHROPIC = "/v1/messages"
+_ANTHROPIC_KINDS = {
+    "forbidden": "permission_error",
+    "not_found": "not_found_error",
+    "unavailable": "overloaded_error",
+    "internal_error": "api_error",
+    "conflict": "invalid_request_error",
+    "unprocessable": "invalid_request_error",
+}
 GROUP, KEY, UNSURE = "x-tcap-group", "x-tcap-key", "x-tcap-unsure"
 
 
@@ -84,7 +93,7 @@ class Desks(Protocol):
 
 
 class Gateway:
-    """Serves chat completions, the list of models, and answers that were waited for."""
+    """Serves chat completions, responses, messages, the list of models, and answers that were waited for."""
 
     def __init__(self, desks: Desks) -> None:
         self._desks = desks
@@ -93,20 +102,23 @@ class Gateway:
         """What the platform mounts."""
         return [
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/v1/responses", self.respond, methods=["POST"]),
+            Route("/v1/messages", self.message, methods=["POST"]),
             Route("/v1/models", self.models),
             Route("/v1/answers/{trajectory}", self.answer),
         ]
 
     async def chat(self, request: Request) -> Response:
-        """The capability's answer; 202 with an address where the caller waits for a person."""
-        asked = read_chat(await request.body())
-        unsure = _unsure(request)
-        engine, shadow = self._desks.engine(asked.model), self._desks.shadow(asked.model)
-        case = self._case(asked, request)
-        response = _respond(asked, await engine.answer(case), unsure)
-        if shadow is not None:
-            response.background = BackgroundTask(shadow.answer, case)
-        return response
+        """The capability's answer as a chat completion; 202 with an address where the caller waits for a person."""
+        return await self._ask(Wire.CHAT, request)
+
+    async def respond(self, request: Request) -> Response:
+        """The capability's answer as a response of OpenAI's newer API; 202 as above."""
+        return await self._ask(Wire.RESPONSES, request)
+
+    async def message(self, request: Request) -> Response:
+        """The capability's answer as a message of Anthropic's API; 202 as above."""
+        return await self._ask(Wire.MESSAGES, request)
 
     async def models(self, request: Request) -> Response:
         """Capabilities in the shape of OpenAI's list of models."""
@@ -126,21 +138,31 @@ class Gateway:
         content = write_value(settled.value)
         return JSONResponse({"id": settled.trajectory.id, "status": "decided", "content": content})
 
-    def _case(self, asked: ChatRequest, request: Request) -> Case:
+    async def _ask(self, wire: Wire, request: Request) -> Response:
+        asked = read_request(wire, await request.body())
+        unsure = _unsure(request)
+        engine, shadow = self._desks.engine(asked.model), self._desks.shadow(asked.model)
+        case = self._case(asked, request)
+        response = _respond(asked, await engine.answer(case), unsure)
+        if shadow is not None:
+            response.background = BackgroundTask(shadow.answer, case)
+        return response
+
+    def _case(self, asked: CapabilityRequest, request: Request) -> Case:
         identity = self._desks.ids.new("cas")
         return Case(
             id=identity,
             capability=asked.model,
             group=request.headers.get(GROUP) or asked.user or identity,
             at=self._desks.clock.now(),
-            messages=read_messages(asked.messages),
+            messages=asked.messages,
             context=asked.context,
             key=request.headers.get(KEY) or identity,
         )
 
 
-async def refuse(_request: Request, error: Exception) -> Response:
-    """Any error as a response in OpenAI's shape, with the status that fits it."""
+async def refuse(request: Request, error: Exception) -> Response:
+    """Any error as a response with the status that fits it, in the shape of the API that was asked."""
     headers: dict[str, str] = {}
     match error:
         case KeyRefused():
@@ -162,7 +184,10 @@ async def refuse(_request: Request, error: Exception) -> Response:
             status, kind = 422, "unprocessable"
         case _:
             status, kind, headers = _not_ours(error)
-    return JSONResponse(error_body(_message(error), kind), status, headers=headers)
+    body = error_body(_message(error), kind)
+    if str(request.scope.get("path")).startswith(_ANTHROPIC):
+        body = {"type": "error", "error": {"type": _ANTHROPIC_KINDS.get(kind, kind), "message": _message(error)}}
+    return JSONResponse(body, status, headers=headers)
 
 
 def _not_ours(error: Exception) -> tuple[int, str, dict[str, str]]:
@@ -189,15 +214,16 @@ def _message(error: Exception) -> str:
             return fault_message(error)
 
 
-def _respond(asked: ChatRequest, exchange: Exchange, unsure: Unsure) -> Response:
-    done, citations = exchange.trajectory, exchange.citations
+def _respond(asked: CapabilityRequest, exchange: Exchange, unsure: Unsure) -> Response:
+    done = exchange.trajectory
     if _must_wait(done.answer, unsure):
         return _waiting(done)
     headers = answer_headers(done)
-    if asked.stream:
-        stream = chat_stream(asked, done, citations)
+    answer = written(exchange, asked.model, tells_usage=asked.tells_usage)
+    if asked.streamed:
+        stream = write_stream(asked.wire, answer)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
-    return JSONResponse(chat_body(asked, done, citations), headers=headers)
+    return Response(write_whole(asked.wire, answer), media_type="application/json", headers=headers)
 
 
 def _unsure(request: Request) -> Unsure:

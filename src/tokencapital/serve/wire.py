@@ -1,17 +1,23 @@
-"""OpenAI's chat format, as far as a capability speaks it: requests in, answers out."""
+"""What a capability is asked in any wire, and how its answer goes out in the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from tokencapital.core.answer import Trajectory
-from tokencapital.core.case import Json, Message, Value
+from tokencapital.core.call import Wire
+from tokencapital.core.case import Json, Message
 from tokencapital.core.errors import InputError
-from tokencapital.core.knowledge import Citation
+from tokencapital.serve.shapes import written_chat, written_messages, written_responses
+from tokencapital.serve.shapes.reading import read_said
+from tokencapital.serve.shapes.written import Pieces, Written
+
+_NOT_WORDS = frozenset({"reasoning", "refusal", "tool_error", "citations"})
+"""Parts that an answer of a model or a tool may have and that take nothing from what can be read."""
 
 
 class StreamOptions(Struct, frozen=True):
@@ -43,45 +49,104 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     context: dict[str, Json] = {}
 
 
-def read_chat(body: bytes) -> ChatRequest:
-    """The request in the body. Raises InputError where it is not one."""
+class ResponsesRequest(Struct, frozen=True, kw_only=True):
+    """A response asked of a capability: `model` is its name, `input` text or items; `context` as in chat."""
+
+    model: str
+    input: str | list[dict[str, Json]]
+    instructions: Json = None
+    stream: bool = False
+    user: str | None = None
+    context: dict[str, Json] = {}
+
+
+class Metadata(Struct, frozen=True):
+    """Of whom a message is."""
+
+    user_id: str | None = None
+
+
+class MessagesRequest(Struct, frozen=True, kw_only=True):
+    """A message asked of a capability: `model` is its name; `context` as in chat."""
+
+    model: str
+    messages: list[ChatMessage]
+    system: Json = None
+    stream: bool = False
+    metadata: Metadata | None = None
+    context: dict[str, Json] = {}
+
+
+class CapabilityRequest(Struct, frozen=True, kw_only=True):
+    """What a capability is asked, whatever the wire. `user` is of whom the request is, where it says so."""
+
+    wire: Wire
+    model: str
+    messages: tuple[Message, ...]
+    streamed: bool = False
+    tells_usage: bool = False
+    user: str | None = None
+    context: Mapping[str, Json] = {}
+
+
+class _Writing(Struct, frozen=True):
+    whole: Callable[[Written], dict[str, Any]]
+    streamed: Callable[[Written], Pieces]
+
+
+_WRITING = {
+    Wire.CHAT: _Writing(written_chat.whole, written_chat.streamed),
+    Wire.RESPONSES: _Writing(written_responses.whole, written_responses.streamed),
+    Wire.MESSAGES: _Writing(written_messages.whole, written_messages.streamed),
+}
+ANSWERING = frozenset(_WRITING)
+"""The wires in which a capability answers."""
+
+_REQUESTS: Mapping[Wire, tuple[type[ChatRequest | ResponsesRequest | MessagesRequest], str]] = {
+    Wire.CHAT: (ChatRequest, "chat completion"),
+    Wire.RESPONSES: (ResponsesRequest, "response"),
+    Wire.MESSAGES: (MessagesRequest, "message"),
+}
+
+
+def read_request(wire: Wire, body: bytes) -> CapabilityRequest:
+    """The request in the body. Raises InputError where it is not one, or has parts that a capability cannot read."""
+    kind, name = _REQUESTS[wire]
     try:
-        request = msgspec.json.decode(body, type=ChatRequest)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"the body is no chat completion request: {error}") from error
-    if not request.messages:
+        asked = msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the body is no {name} request: {error}") from error
+    if not (asked.input if isinstance(asked, ResponsesRequest) else asked.messages):
         raise InputError("`messages` is empty", remedy="Send at least one message.")
-    return request
+    messages = read_said(wire, body).messages
+    if not is_textual(messages):
+        raise InputError("a message has parts that are not text", remedy="A capability reads text only.")
+    return CapabilityRequest(
+        wire=wire,
+        model=asked.model,
+        messages=messages,
+        streamed=asked.stream,
+        tells_usage=_tells_usage(asked),
+        user=_user(asked),
+        context=asked.context,
+    )
 
 
-def read_messages(sent: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """The messages as text. Raises InputError for parts that are not text, which a capability cannot read."""
-    return tuple(Message(role=one.role, content=_text(one.content), name=one.name) for one in sent)
+def is_textual(messages: Sequence[Message]) -> bool:
+    """Whether everything that the messages hold can be read as text."""
+    return all(
+        isinstance(part, dict) and part.get("type") in _NOT_WORDS for message in messages for part in message.parts
+    )
 
 
-def chat_body(request: ChatRequest, done: Trajectory, citations: Sequence[Citation] = ()) -> dict[str, Any]:
-    """The answer as a whole chat completion; what it cites stands beside it, where it cites something."""
-    message = {"role": "assistant", "content": write_value(done.answer.value)}
-    return {
-        "id": done.id,
-        "object": "chat.completion",
-        "created": int(done.at.timestamp()),
-        "model": request.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
-        "usage": _usage(done),
-        **_cited(citations),
-    }
+def write_whole(wire: Wire, answer: Written) -> bytes:
+    """The answer in one piece."""
+    return msgspec.json.encode(_WRITING[wire].whole(answer))
 
 
-def chat_stream(request: ChatRequest, done: Trajectory, citations: Sequence[Citation] = ()) -> Iterator[bytes]:
-    """The answer as server-sent events, ending with `[DONE]`; the event that finishes it has what it cites."""
-    yield _event(request, done, {"role": "assistant", "content": ""}, None)
-    yield _event(request, done, {"content": write_value(done.answer.value)}, None)
-    finish = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    yield _sse({**_chunk(request, done), "choices": [finish], **_cited(citations)})
-    if request.stream_options is not None and request.stream_options.include_usage:
-        yield _sse({**_chunk(request, done), "choices": [], "usage": _usage(done)})
-    yield b"data: [DONE]\n\n"
+def write_stream(wire: Wire, answer: Written) -> Pieces:
+    """The answer as server-sent events."""
+    return _WRITING[wire].streamed(answer)
 
 
 def answer_headers(done: Trajectory) -> dict[str, str]:
@@ -96,55 +161,18 @@ def answer_headers(done: Trajectory) -> dict[str, str]:
     }
 
 
-def write_value(value: Value) -> str:
-    """An answer as the content of a message: a label or text as it is, an object as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
 def error_body(message: str, kind: str) -> dict[str, Any]:
     """An error in OpenAI's shape."""
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
-def _text(content: Json) -> str:
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else [content]
-    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-    if len(texts) < len(parts) or not all(isinstance(text, str) for text in texts):
-        raise InputError("a message has parts that are not text", remedy="A capability reads text only.")
-    return "\n".join(str(text) for text in texts)
+def _tells_usage(asked: ChatRequest | ResponsesRequest | MessagesRequest) -> bool:
+    if not isinstance(asked, ChatRequest):
+        return True
+    return asked.stream_options is not None and asked.stream_options.include_usage
 
 
-def _cited(citations: Sequence[Citation]) -> dict[str, Any]:
-    return {"citations": [msgspec.to_builtins(one) for one in citations]} if citations else {}
-
-
-def _usage(done: Trajectory) -> dict[str, Any] | None:
-    """Tokens as OpenAI counts them; None where a provider did not say."""
-    if done.usage.input is None or done.usage.output is None:
-        return None
-    read = done.usage.input + done.usage.cache_read + done.usage.cache_write
-    written = done.usage.output
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-
-
-def _chunk(request: ChatRequest, done: Trajectory) -> dict[str, Any]:
-    return {
-        "id": done.id,
-        "object": "chat.completion.chunk",
-        "created": int(done.at.timestamp()),
-        "model": request.model,
-    }
-
-
-def _event(request: ChatRequest, done: Trajectory, delta: dict[str, Any], finish: str | None) -> bytes:
-    return _sse({**_chunk(request, done), "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-
-def _sse(body: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+def _user(asked: ChatRequest | ResponsesRequest | MessagesRequest) -> str | None:
+    if isinstance(asked, MessagesRequest):
+        return asked.metadata.user_id if asked.metadata else None
+    return asked.user

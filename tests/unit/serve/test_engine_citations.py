@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,12 +16,12 @@ from tokencapital.core.policy import Policy
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.ports import Live
-from tokencapital.serve.wire import ChatMessage, ChatRequest, chat_body, chat_stream
+from tokencapital.serve.shapes.written import written
+from tokencapital.serve.wire import ANSWERING, write_stream, write_whole
 from tokencapital.store.cases import read_trajectory
 from tokencapital.store.knowledge import NewDocument, drop_document, passages_in, take_document
 from tokencapital.testing.models import ScriptedModel
 
-ASKED = ChatRequest(model="triage", messages=[ChatMessage(role="user", content="?")])
 LOOKS_LIKE_A_PASSAGE = re.compile(r"psg_\w*", re.IGNORECASE)
 
 
@@ -66,14 +65,15 @@ def shelf(desk: Any, embedder: WordLlamaEmbedder) -> Shelf:
     )
 )
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_false_citation_reaches_a_caller(shelf: Shelf, written: list[str]) -> None:
-    text = "".join(written).replace("FIRST", shelf.ids[0]).replace("SECOND", shelf.ids[1])
+async def test_no_false_citation_reaches_a_caller(shelf: Shelf, said: list[str]) -> None:
+    text = "".join(said).replace("FIRST", shelf.ids[0]).replace("SECOND", shelf.ids[1])
     engine = shelf.engine(ScriptedModel([text]))
     exchange = await engine.answer(shelf.desk.case("a zeppelin rule"))
     done = exchange.trajectory
-    body = msgspec.json.encode(chat_body(ASKED, done, exchange.citations)).decode()
-    stream = b"".join(chat_stream(ASKED, done, exchange.citations)).decode()
-    for sent in (body, stream):
+    answer = written(exchange, "triage")
+    bodies = [write_whole(wire, answer) for wire in ANSWERING]
+    streams = [b"".join(write_stream(wire, answer)) for wire in ANSWERING]
+    for sent in (one.decode() for one in bodies + streams):
         assert set(LOOKS_LIKE_A_PASSAGE.findall(sent)) <= set(shelf.ids)
         assert "[3]" not in sent
     assert set(done.answer.because) == {one.id for one in exchange.citations}
