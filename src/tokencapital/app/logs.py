@@ -73,6 +73,7 @@ _KEY_LIKE = re.compile(
 """What looks like a key of some service, a password or a token."""
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _SHORTEST_SECRET = 8
+_LAST_SHORT = 0xFFFF
 _MOST = 4000
 _MOST_PLACES = 30
 _SILENT = ("uvicorn.access",)
@@ -185,7 +186,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _as_json(facts: Mapping[str, Any]) -> str:
     clean = {name: _whole(value) for name, value in facts.items()}
-    return msgspec.json.encode(clean).decode()
+    written = msgspec.json.encode(clean).decode()
+    return "".join(one if one.isprintable() or ord(one) > _LAST_SHORT else f"\\u{ord(one):04x}" for one in written)
 
 
 def _as_text(facts: Mapping[str, Any]) -> str:

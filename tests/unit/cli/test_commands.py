@@ -248,7 +248,7 @@ def test_the_doctor_finds_what_works_and_what_is_broken(tcap: Tcap, config: Path
     config.write_text("store = 3")
     broken = tcap("doctor", "--json", "-")
     assert broken.exit_code == 1
-    assert [one["state"] for one in json.loads(broken.stdout)] == ["broken"]
+    assert [one["state"] for one in json.loads(broken.stdout)] == ["fail"]
     assert "settings must be mended first" in broken.stderr
 
 
