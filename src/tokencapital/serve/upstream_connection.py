@@ -230,12 +230,19 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._break(answer, "what came is not HTTP")
+            answer.fail(BrokenOff("what came is not HTTP, or was not asked for", where=self.where))
+            self.abort()
             return
         if not answer.headed:
             self._fed_bytes += len(data)
             if self._fed_bytes > self._pool.most_head_bytes:
-                self._break(answer, f"the head of the answer is longer than {self._pool.most_head_bytes} bytes")
+                most = self._pool.most_head_bytes
+                answer.fail(BrokenOff(f"the head of the answer is longer than {most} bytes", where=self.where))
+
+    def on_message_begin(self) -> None:
+        """An answer begins. Raises ValueError where none is waited for."""
+        if self._answer is None:
+            raise ValueError("nobody asked for this")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header came."""
@@ -322,6 +329,3 @@ class Connection(asyncio.Protocol):
             self._pool.give_back(self)
         else:
             self.abort()
-
-    def _break(self, answer: Answer, why: str) -> None:
-        answer.fail(BrokenOff(why, where=self.where))
