@@ -19,7 +19,7 @@ _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _NANO = 1_000_000_000
 _FAILED = {1: False, 2: True}
 """By the code of a span's status; 0: it was not set."""
-_TYPE_NAME = re.compile(r"[A-Za-z_][\w.]{0,119}")
+_TYPE_NAME = re.compile(r"(?:<class ')?([A-Za-z_][\w.]{0,119})(?:'>)?")
 
 Attributes = Mapping[str, Json]
 """The attributes of a span by name, as plain values."""
@@ -265,4 +265,5 @@ def _text_or_none(value: Json) -> str | None:
 
 def _kind(told: Json) -> str:
     """The name of a kind of error; what does not look like one may be words, and is not repeated."""
-    return told if isinstance(told, str) and _TYPE_NAME.fullmatch(told) else "error"
+    found = _TYPE_NAME.fullmatch(told) if isinstance(told, str) else None
+    return found[1] if found else "error"

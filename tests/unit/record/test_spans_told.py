@@ -240,6 +240,7 @@ EXCEPTION = (("exception", {"exception.type": "openai.RateLimitError", "exceptio
 def test_an_error_is_told_by_its_kind_and_in_nobodys_words() -> None:
     assert deed(EARLIER, events=EXCEPTION, failed=True).failure == "openai.RateLimitError"
     assert deed({**EARLIER, "error.type": "timeout"}).failure == "timeout"
+    assert deed({**EARLIER, "error.type": "<class 'openai.APIError'>"}).failure == "openai.APIError"
     assert deed(EARLIER, failed=True).failure == "error"
     assert deed({**EARLIER, "error.type": "Ann owes 3"}).failure == "error"
     assert deed(EARLIER, events=EXCEPTION, failed=False).failure is None
