@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -222,17 +224,26 @@ def test_while_the_store_is_away_the_drain_waits_and_says_why(store: Store, spoo
     assert depth(spool.root).frames == 0
 
 
-def test_frames_of_several_writers_come_in_the_order_of_their_times(store: Store, tmp_path: Path) -> None:
-    seen: list[str] = []
-    root = tmp_path / "spool"
-    first, second = (Spool(root, name, SpoolSettings()) for name in ("spl_1", "spl_2"))
-    for number in range(6):
-        call = a_call(f"n{number}", at=NOW + timedelta(seconds=number))
-        (first if number % 2 else second).keep_now(call)
-    first.close()
-    drain = Drain(root, {FrameKind.CALL: lambda calls: seen.extend(one.id for one in calls)}, CLOCK, lambda: None)
-    while drain.turn():
-        pass
-    drain.close()
-    second.close()
-    assert seen == [f"trj_n{number}" for number in range(6)]
+def test_frames_of_several_writers_come_in_the_order_of_their_times_and_none_is_passed_over(tmp_path: Path) -> None:
+    draw = random.Random(11)
+    for trial in range(20):
+        seen: list[str] = []
+        root = tmp_path / str(trial)
+        writers = [Spool(root, f"spl_{number}", SpoolSettings(fsync=False)) for number in range(3)]
+        times = sorted(draw.sample(range(10_000), 60))
+        for number, at in enumerate(times):
+            call = a_call(f"{number:02}", said="x" * draw.randrange(3_000), at=NOW + timedelta(seconds=at))
+            draw.choices(writers, (1, 3, 9))[0].keep_now(call)
+        for writer in draw.sample(writers, trial % 4):
+            writer.close()
+        drain = a_drain_to(root, lambda calls, seen=seen: seen.extend(one.id for one in calls))
+        while drain.turn(10_000):
+            pass
+        drain.close()
+        for writer in writers:
+            writer.close()
+        assert seen == [f"trj_{number:02}" for number in range(60)]
+
+
+def a_drain_to(root: Path, record: Callable[[list[Call]], None]) -> Drain:
+    return Drain(root, {FrameKind.CALL: record}, CLOCK, lambda: None)

@@ -16,7 +16,7 @@ from tokencapital.app.recording import recording_of
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Case, ContractKind, Value
 from tokencapital.core.clock import utc
-from tokencapital.core.errors import InputError, StoreConflict
+from tokencapital.core.errors import InputError, StoreConflict, StoreUnavailable
 from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.promote.releases import observing_policy
@@ -223,8 +223,11 @@ def _subject(platform: Platform, said: Said) -> tuple[Trajectory | None, str]:
 def _named(platform: Platform, name: str) -> Trajectory | None:
     """The trajectory with this id, or with a step of this id; one that was acknowledged just now is waited for."""
     found = trajectory_named(platform.store, name)
-    if found is None and not loop_waits() and recording_of(platform).flush():
+    if found is None and not loop_waits():
+        all_there = recording_of(platform).flush()
         found = trajectory_named(platform.store, name)
+        if found is None and not all_there:
+            raise StoreUnavailable("what was answered lately waits for the store", remedy="Send it again in a moment.")
     return read_trajectory(platform.store, found) if found else None
 
 

@@ -78,14 +78,14 @@ class Drain:
         self._told: tuple[float, DrainReport | None] = (0.0, None)
         self.report = DrainReport(pid=os.getpid(), at=clock.now())
 
-    def turn(self) -> int:
+    def turn(self, most_bytes: int = _PIECE_BYTES) -> int:
         """How many frames were carried into the store or set aside, and places passed over; 0: nothing waits.
 
         Raises StoreUnavailable where the store is away.
         """
         if not self._hold():
             return 0
-        pieces = {folder.name: folder.read(self._places[folder.name], _PIECE_BYTES) for folder in self._known()}
+        pieces = {folder.name: folder.read(self._places[folder.name], most_bytes) for folder in self._known()}
         taken = in_order(pieces)
         if taken:
             self._store([raw for _, raw in taken])
@@ -201,7 +201,7 @@ class Drain:
             after = piece.after if whole else msgspec.structs.replace(piece.after, offset=taken[-1].end)
             onward = msgspec.structs.replace(after, frames=place.frames + len(taken), at=taken[-1].at)
         else:
-            onward = piece.after
+            onward = place if piece.parsed.frames else piece.after
         if onward != place:
             folder.move(onward)
             self._places[name] = onward
