@@ -25,7 +25,7 @@ from tokencapital.app.settings import CapabilitySettings, Settings
 from tokencapital.app.tracing import LocalHouse, settle_spans
 from tokencapital.core.answer import Trajectory
 from tokencapital.core.call import UNSORTED, Step, StepKind
-from tokencapital.core.case import ContractKind, ToolCall
+from tokencapital.core.case import ContractKind
 from tokencapital.core.quantity import Usage
 from tokencapital.meter.prices import Price
 from tokencapital.serve.sdk import ModelCall, SendingSettings, connect, disconnect, flush, record_call, trace
@@ -134,7 +134,8 @@ def test_an_agent_with_a_tool_is_one_trajectory(
     assert (call.model, call.usage) == (MODEL, USAGES[instrument])
     assert call.cost is not None
     assert call.messages is not None
-    assert call.messages[-1].tool_calls == (ToolCall("c1", "find", '{"id": 7}'),)
+    (asked,) = call.messages[-1].tool_calls
+    assert (asked.id, asked.name, json.loads(asked.arguments)) == ("c1", "find", {"id": 7})
     assert [one.content for one in call.messages[:2]] == ["Be brief.", "Cats?"]
     assert last.messages is not None
     assert [one.role for one in last.messages] == ["tool", "assistant"], "only what the call adds"
