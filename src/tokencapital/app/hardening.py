@@ -23,6 +23,7 @@ from tokencapital.serve.request_counts import RequestCounts
 from tokencapital.serve.wire import error_body
 
 _MIB = 1 << 20
+_OF_CALLERS, _OURS = 400, 500
 _LITTLE = 1 << 18
 """Bodies up to this size are not counted: their number is bounded by that of connections."""
 _LOG = logging.getLogger(REQUESTS)
@@ -152,7 +153,12 @@ class _Request:
         await self._answer(refused.status_code, refused.detail, "invalid_request_error", dict(refused.headers or {}))
 
     async def fail(self, error: Exception) -> None:
-        """The error is in the log, and the caller is told under which id, where no answer has begun."""
+        """The error is in the log, and the caller is told under which id, where no answer has begun.
+
+        An error that was answered as the caller's own comes through here too, and is none of ours.
+        """
+        if _OF_CALLERS <= self.status < _OURS:
+            return
         self._counts.faults += 1
         message = fault_message(error)
         await self._answer(500, message, "internal_error", {})
