@@ -20,9 +20,10 @@ from starlette.routing import Route
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from tokencapital.account.accounts import CHART
+from tokencapital.app.access_settings import LimitSettings, RecordSettings, RedactionSettings
 from tokencapital.app.hardening import RequestSettings
 from tokencapital.app.logs import LogSettings
-from tokencapital.app.access_settings import LimitSettings, RecordSettings, RedactionSettings
+from tokencapital.app.openapi import BODIES
 from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import (
@@ -40,30 +41,14 @@ from tokencapital.core.case import Goal
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
-from tokencapital.record.knowledge_routes import KnowledgeQuery
-from tokencapital.record.routes import OutcomeBody
 from tokencapital.record.spool import SpoolSettings
-from tokencapital.review.routes import JudgmentBody
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
-from tokencapital.serve.rules import Rule
 from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
-from tokencapital.serve.relay_wire import Head, NoBody
-from tokencapital.serve.wire import ChatRequest
+from tokencapital.serve.rules import Rule
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
-BODIES: dict[str, type[Struct]] = {
-    "/v1/chat/completions": ChatRequest,
-    "/v1/judgments": JudgmentBody,
-    "/v1/knowledge/search": KnowledgeQuery,
-    "/v1/responses": Head,
-    "/v1/responses/{response}/cancel": NoBody,
-    "/v1/embeddings": Head,
-    "/v1/messages": Head,
-    "/v1/messages/count_tokens": Head,
-    "/v1/outcomes": OutcomeBody,
-}
 SECTIONS: dict[str, type[Struct]] = {
     "": Settings,
     "[generalist]": GeneralistSettings,

@@ -28,7 +28,7 @@ from tokencapital.review.routes import VOUCHED
 
 SESSION_COOKIE, EXPERT_COOKIE = "tcap_session", "tcap_expert"
 FORM_HEADER = "x-tcap-token"
-PUBLIC = frozenset({"/healthz", "/readyz", "/login", "/static/{name}"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/login", "/static/{name}"})
 """What nobody needs an account for."""
 READERS = frozenset({Role.EXPERT, Role.ENGINEER, Role.ADMIN})
 """Who may read what customers wrote."""

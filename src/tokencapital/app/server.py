@@ -23,6 +23,7 @@ from tokencapital.app.health import Health
 from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.metrics import Metrics
+from tokencapital.app.openapi import OpenApi
 from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
@@ -137,9 +138,10 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     health = Health(platform)
     watching = [*health.routes(), *Metrics(platform, health).routes()]
     machines = [*gateway.routes(), *outcomes.routes(), *judgments.routes(), *knowledge.routes(), *watching]
+    programs = [*machines, *RelayRoutes().routes(), *trace_routes(platform).routes()]
     app = RelayedApp(
         routes=[
-            *keep([*machines, *RelayRoutes().routes(), *trace_routes(platform).routes()], platform.access),
+            *keep([*programs, *OpenApi(programs).routes()], platform.access),
             *(site.routes() if site else ()),
         ],
         exception_handlers=dict.fromkeys(
