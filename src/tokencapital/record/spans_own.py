@@ -1,7 +1,7 @@
 """Spans in our own names: those of the SDK, and those that trajectories go out as.
 
-`tcap.kind` says what a span is. `tcap.input` and `tcap.answer` are JSON. `tcap.step` is a whole step, so that what went
-out comes back as it was; ids of trajectories are never taken from it, nor what a step cost here.
+`tcap.kind` says what a span is. `tcap.input` and `tcap.answer` are JSON. `tcap.step` is a whole step, `tcap.messages`
+what came in with its case, so that what went out comes back as it was; a trajectory's id is never taken from there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from tokencapital.core.quantity import Usage
 from tokencapital.record.spans_told import Deed, Span, text_of
 
 KIND, INPUT, ANSWER, STEP, OUTCOME = "tcap.kind", "tcap.input", "tcap.answer", "tcap.step", "tcap.outcome"
+MESSAGES = "tcap.messages"
 _KINDS = {one.value: one for one in StepKind}
 _step = msgspec.json.Decoder(Step)
+_came_in = msgspec.json.Decoder(tuple[tuple[Message, ...], dict[str, Json]])
 
 
 def read_own(span: Span) -> Deed | None:
@@ -51,6 +53,15 @@ def step_told(span: Span, step: Step) -> Step | None:
     except (msgspec.MsgspecError, ValueError):
         return None
     return msgspec.structs.replace(told, trajectory=step.trajectory)
+
+
+def came_in(span: Span) -> tuple[tuple[Message, ...], dict[str, Json]] | None:
+    """The messages and the context that the span says came in with the case; None: it does not."""
+    told = span.attributes.get(MESSAGES)
+    try:
+        return _came_in.decode(told.encode()) if isinstance(told, str) else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def decoded(value: Json) -> Any:

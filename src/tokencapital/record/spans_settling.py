@@ -23,7 +23,7 @@ from tokencapital.meter.meter import Meter
 from tokencapital.record.observed import Observed
 from tokencapital.record.observed_answer import answer_in
 from tokencapital.record.spans_deeds import Service, Trace, capability_of, read_trace, responses_in, steps_in
-from tokencapital.record.spans_own import ANSWER, INPUT, OUTCOME, decoded, plain
+from tokencapital.record.spans_own import ANSWER, INPUT, OUTCOME, came_in, decoded, plain
 from tokencapital.store.cases import read_cases
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.outcomes import append_outcomes
@@ -204,6 +204,9 @@ def _case(trace: Trace, capability: str, own: str) -> Case:
 
 def _input(trace: Trace) -> tuple[tuple[Message, ...], Mapping[str, Json]]:
     """What came in: what the outermost of our own spans was given, or what the first call was asked, or a root was."""
+    whole = next((found for one in trace.roots_first if (found := came_in(one)) is not None), None)
+    if whole is not None:
+        return whole
     given = next((one.attributes[INPUT] for one in trace.roots_first if INPUT in one.attributes), None)
     if given is not None:
         said = decoded(given)
