@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from tokencapital.core.call import Step
+from tokencapital.core.call import Step, StepKind
 from tokencapital.core.case import Message
 from tokencapital.core.errors import SettingsError
 from tokencapital.core.judgment import Judgment, Outcome
@@ -83,7 +83,7 @@ def line_of(one: Recorded) -> ExportedLine:
     """A trajectory as a line. Its messages are those that its steps added, or else what came in and went out."""
     done, case = one.done, one.case
     kept = case is not None
-    messages = tuple(chain.from_iterable(step.messages or () for step in one.steps))
+    messages = tuple(chain.from_iterable(step.messages or () for step in one.steps if is_spoken(step)))
     if not one.steps and case is not None:
         words = done.answer.value
         said = words if isinstance(words, str) else msgspec.json.encode(words).decode() if words else None
@@ -139,8 +139,16 @@ def _step(step: Step, *, kept: bool) -> StepLine:
         for name in step.__struct_fields__
         if name not in ("trajectory", "messages", "details")
     }
-    added = None if step.messages is None or not kept else len(step.messages)
-    return StepLine(added=added, details=dict(step.details), **facts)
+    if step.messages is None or not kept:
+        return StepLine(added=None, details=dict(step.details), **facts)
+    spoken = is_spoken(step)
+    own = None if spoken else step.messages
+    return StepLine(added=len(step.messages) if spoken else 0, messages=own, details=dict(step.details), **facts)
+
+
+def is_spoken(step: Step) -> bool:
+    """Whether what a step added belongs to the conversation, and is not told of a tool or an agent beside it."""
+    return step.kind is StepKind.CALL or step.source in _CONVERSED
 
 
 def _outcome(seen: Outcome, one: Recorded) -> OutcomeLine:
@@ -153,6 +161,8 @@ def _judgment(said: Judgment) -> JudgmentLine:
     return JudgmentLine(**{name: getattr(said, name) for name in JudgmentLine.__struct_fields__})
 
 
+_CONVERSED = frozenset({"chat", "trajectories"})
+"""Imports whose steps are the parts of one conversation."""
 _PARTS = ("context", "input", "messages", "answer", "made", "steps", "outcomes", "judgments")
 _OPTIONAL = ("context", "input", "answer", "steps", "outcomes", "judgments", "erased", "model")
 

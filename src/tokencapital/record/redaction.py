@@ -66,9 +66,7 @@ class Redaction:
 
     def suspects(self, body: bytes) -> bool:
         """Whether something in these bytes, whatever their form, may have to be taken out."""
-        if not self.secrets_only:
-            return True
-        return any(sign in body for kind in self._secrets for sign in kind.raw_signs)
+        return not self.secrets_only or bool(self._likely(body))
 
     def text(self, text: str) -> tuple[str, int]:
         """The text with marks in place of what may not be kept, and how many."""

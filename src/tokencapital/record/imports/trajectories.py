@@ -58,7 +58,10 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class StepLine(Struct, frozen=True, kw_only=True):
-    """One step in an exported line. `added` is how many of the line's messages it added; None: they are not kept."""
+    """One step in an exported line. `added` is how many of the line's messages it added; None: they are not kept.
+
+    What was said in a tool or an agent's part, beside the conversation, are its own `messages`.
+    """
 
     id: str
     at: datetime
@@ -79,6 +82,7 @@ class StepLine(Struct, frozen=True, kw_only=True):
     energy: Energy = Energy(None, Grade.UNKNOWN)
     failure: str | None = None
     details: dict[str, Json] = {}
+    messages: tuple[Message, ...] | None = None
 
 
 class JudgmentLine(Struct, frozen=True, kw_only=True):
@@ -206,10 +210,10 @@ def _exported(line: ExportedLine, where: str) -> Iterator[Told]:
 def _steps(line: ExportedLine) -> Iterator[Step]:
     place = 0
     for one in line.steps:
-        facts = {name: getattr(one, name) for name in one.__struct_fields__ if name != "added"}
+        facts = {name: getattr(one, name) for name in one.__struct_fields__ if name not in ("added", "messages")}
         added = None if one.added is None else line.messages[place : place + one.added]
         place += one.added or 0
-        yield Step(trajectory=line.id, messages=added, **facts)
+        yield Step(trajectory=line.id, messages=added if one.messages is None else one.messages, **facts)
 
 
 def _foreign(told: Mapping[str, Json], where: str, now: datetime) -> Iterator[Told]:
