@@ -106,8 +106,14 @@ _ANSWERS: Mapping[str, Mapping[int, Schema | type[Struct]]] = {
     "/readyz": {200: ReadyBody, 503: ReadyBody},
 }
 """What our endpoints answer; of those that are not here it is an object, in the provider's shape."""
+_REFUSED: Schema = {"$ref": "#/components/responses/Refused"}
 _REFUSALS = (400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 429, 431, 500, 502, 503, 504)
 _TEXT: Mapping[str, str] = {"/metrics": "text/plain"}
+_TRACES = "/v1/traces"
+_OTLP: Schema = {
+    "content": {"application/json": {"schema": {"type": "object"}}, "application/x-protobuf": {"schema": {}}}
+}
+"""OpenTelemetry says what is in them."""
 _HEADERS: Mapping[str, tuple[tuple[str, Schema], ...]] = {
     "/v1/chat/completions": (
         (GROUP, {"type": "string"}),
@@ -171,6 +177,8 @@ def _operation(route: Route, method: str, refs: Mapping[type[Struct], Schema]) -
         one = refs[body]
         schema = {"anyOf": [one, {"type": "array", "items": one}]} if route.path in LISTED else one
         operation["requestBody"] = {"required": True, **_json(schema)}
+    if route.path == _TRACES:
+        operation["requestBody"] = {"required": True, **_OTLP}
     if rule is not None:
         scopes = ", ".join(sorted(rule.scopes))
         operation["security"] = [{"key": []}, {}]
@@ -191,9 +199,12 @@ def _parameters(route: Route, method: str) -> list[Schema]:
 
 
 def _answers(route: Route, refs: Mapping[type[Struct], Schema]) -> Schema:
+    if route.path == _TRACES:
+        told: Schema = {str(one): {"description": "As OTLP says.", **_OTLP} for one in (200, 400, 413, 415, 503)}
+        return {**told, "401": _REFUSED, "403": _REFUSED, "429": _REFUSED}
     media = _TEXT.get(route.path)
     if media is not None:
-        told: Schema = {"200": {"description": "Done.", "content": {media: {"schema": {"type": "string"}}}}}
+        told = {"200": {"description": "Done.", "content": {media: {"schema": {"type": "string"}}}}}
     else:
         answers = _ANSWERS.get(route.path, {200: _ANY})
         told = {
@@ -201,7 +212,7 @@ def _answers(route: Route, refs: Mapping[type[Struct], Schema]) -> Schema:
             for status, one in answers.items()
         }
     for status in _REFUSALS:
-        told.setdefault(str(status), {"$ref": "#/components/responses/Refused"})
+        told.setdefault(str(status), _REFUSED)
     return told
 
 
