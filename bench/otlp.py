@@ -1,0 +1,372 @@
+"""How many spans per second are in the store, beside MLflow's and Phoenix's servers, with the same batches of 512.
+
+Every server gets the same bodies, made before the clock starts, from the same client: 128 traces of 4 spans a batch,
+an agent that asks a model, runs a tool and asks again, in OpenTelemetry's `gen_ai.*` names. A span counts when it
+stands in the server's own database, and the clock stops when the last one does. Then our server is killed (-9) the
+moment it has answered a batch, and started again: how many of the answered spans are missing?
+`bench/sdk.py` has the figures of the SDK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+from msgspec import Struct
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+SPANS_PER_BATCH = 512
+_SPANS_PER_TRACE = 4
+_START_LIMIT_S = 120.0
+_STORED_LIMIT_S = 300.0
+_WORDS = """
+the order did not arrive and the customer asks for a refund within ten days because the parcel was left at the wrong
+door on a rainy morning while the neighbour was away and nobody signed for it as the note says
+""".split()  # noqa: SIM905 (a list would be a line for each)
+
+
+def _words(random_: random.Random, count: int) -> str:
+    return " ".join(random_.choices(_WORDS, k=count))
+
+
+def _put(span: Any, **attributes: Any) -> None:
+    for name, value in attributes.items():
+        one = span.attributes.add()
+        one.key = name.replace("__", ".")
+        if isinstance(value, int):
+            one.value.int_value = value
+        elif isinstance(value, float):
+            one.value.double_value = value
+        else:
+            one.value.string_value = value
+
+
+def make_batch(seed: int, spans: int = SPANS_PER_BATCH) -> bytes:
+    """One batch as an exporter sends it: a pure function of the seed but for the time, which is now."""
+    random_ = random.Random(seed)
+    batch = ExportTraceServiceRequest()
+    resource = batch.resource_spans.add()
+    _put(resource.resource, service__name="support-desk", telemetry__sdk__name="opentelemetry", process__pid=4711)
+    scope = resource.scope_spans.add()
+    scope.scope.name, scope.scope.version = "opentelemetry.instrumentation.openai_v2", "2.4b0"
+    for _ in range(spans // _SPANS_PER_TRACE):
+        _add_trace(scope, random_)
+    return bytes(batch.SerializeToString())
+
+
+def _add_trace(scope: Any, random_: random.Random) -> None:
+    trace, root = random_.randbytes(16), random_.randbytes(8)
+    start = time.time_ns() - 3_000_000_000
+    asked = [
+        {"role": "system", "parts": [{"type": "text", "content": _words(random_, 60)}]},
+        {"role": "user", "parts": [{"type": "text", "content": _words(random_, 40)}]},
+    ]
+    said = [{"role": "assistant", "parts": [{"type": "text", "content": _words(random_, 50)}], "finish_reason": "stop"}]
+    for number, name in enumerate(("invoke_agent desk", "chat gpt-4o-mini", "execute_tool find_order", "chat gpt-4o")):
+        span = scope.spans.add()
+        span.trace_id, span.name, span.kind = trace, name, 3
+        span.span_id = random_.randbytes(8) if number else root
+        span.parent_span_id = root if number else b""
+        span.start_time_unix_nano = start + number * 500_000_000
+        span.end_time_unix_nano = start + (number + 1) * 500_000_000
+        span.status.code = 1
+        operation = name.split()[0]
+        _put(span, gen_ai__operation__name=operation, gen_ai__provider__name="openai", gen_ai__conversation__id="c-1")
+        if operation == "chat":
+            _put(span, gen_ai__request__model=name.split()[1], gen_ai__response__model=f"{name.split()[1]}-2024-07-18")
+            _put(span, gen_ai__response__id=f"chatcmpl-{random_.getrandbits(64):x}", gen_ai__request__temperature=0.2)
+            _put(span, gen_ai__usage__input_tokens=random_.randint(90, 400), gen_ai__usage__output_tokens=57)
+            _put(span, gen_ai__input__messages=json.dumps(asked), gen_ai__output__messages=json.dumps(said))
+        elif operation == "execute_tool":
+            _put(span, gen_ai__tool__name="find_order", gen_ai__tool__call__id="call_1")
+            _put(
+                span, gen_ai__tool__call__arguments='{"order": "A-17"}', gen_ai__tool__call__result=_words(random_, 30)
+            )
+        else:
+            _put(span, gen_ai__agent__name="desk", server__address="127.0.0.1", server__port=8080)
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A server under measure: how it is started, where it takes spans, and how those in its database are counted."""
+
+    name: str
+    command: Callable[[int, Path], list[str]]
+    ready: str
+    database: str
+    query: str
+    headers: Mapping[str, str] = {}
+    environment: Callable[[int, Path], dict[str, str]] = lambda _port, _folder: {}
+    batches: int = 12
+
+
+def peers_folder() -> Path:
+    """Where the peers' environments are, or are made."""
+    return Path(os.environ.get("TCAP_PEERS", "out/peers")).absolute()
+
+
+def peer_program(name: str, package: str, program: str) -> Path:
+    """A program of a peer's environment, which is made where it is absent."""
+    home = peers_folder() / name
+    if not (home / "bin" / program).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        subprocess.run([str(home / "bin" / "pip"), "install", "--quiet", package], check=True)
+    return home / "bin" / program
+
+
+def ours(batches: int) -> Server:
+    """`tcap serve` on a file, its drain beside it."""
+    tcap = str(Path(sys.executable).with_name("tcap"))
+    return Server(
+        name="ours",
+        command=lambda port, folder: [tcap, "serve", "--store", str(folder / "store.db"), "--port", str(port)],
+        ready="/healthz",
+        database="store.db",
+        query="SELECT count(*) FROM span",
+        batches=batches,
+    )
+
+
+def mlflow(batches: int) -> Server:
+    """`mlflow server` on a file, with one worker."""
+    program = str(peer_program("mlflow", "mlflow", "mlflow"))
+    return Server(
+        name="mlflow",
+        command=lambda port, folder: [
+            program, "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination",
+            str(folder / "artifacts"), "--port", str(port), "--workers", "1",
+        ],
+        ready="/health",
+        database="mlflow.db",
+        query="SELECT count(*) FROM spans",
+        headers={"x-mlflow-experiment-id": "0"},
+        environment=lambda _port, _folder: {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+        batches=batches,
+    )  # fmt: skip
+
+
+def phoenix(batches: int) -> Server:
+    """`phoenix serve` on a file."""
+    program = str(peer_program("phoenix", "arize-phoenix", "phoenix"))
+    return Server(
+        name="phoenix",
+        command=lambda _port, _folder: [program, "serve"],
+        ready="/healthz",
+        database="phoenix.db",
+        query="SELECT count(*) FROM spans",
+        environment=lambda port, folder: {
+            "PHOENIX_PORT": str(port),
+            "PHOENIX_GRPC_PORT": str(_free_port()),
+            "PHOENIX_WORKING_DIR": str(folder),
+            "PHOENIX_TELEMETRY_ENABLED": "false",
+        },
+        batches=batches,
+    )
+
+
+def measure(server: Server, senders: int) -> dict[str, float]:
+    """How many spans per second the server accepts, and how many are in its database, from the first request on."""
+    bodies = [make_batch(number) for number in range(server.batches)]
+    with tempfile.TemporaryDirectory() as name, running(server, Path(name)) as (address, _):
+        began = time.perf_counter()
+        send(f"{address}/v1/traces", bodies, server.headers, senders)
+        accepted_s = time.perf_counter() - began
+        wanted = server.batches * SPANS_PER_BATCH
+        stored = wait_for(lambda: count(Path(name) / server.database, server.query), wanted)
+        stored_s = time.perf_counter() - began
+        found = {
+            "spans": float(stored),
+            "accepted_per_s": round(wanted / accepted_s, 1),
+            "spans_per_s": round(stored / stored_s, 1),
+        }
+        if server.name == "ours":
+            settled = _settled(Path(name) / server.database)
+            found["trajectories"] = float(settled)
+            found["settled_s"] = round(time.perf_counter() - began, 1)
+        return found
+
+
+def _settled(database: Path) -> int:
+    """How many trajectories there are once no trace waits any more."""
+    wait_for(lambda: -count(database, "SELECT count(*) FROM trace_state WHERE waiting = 1"), 0)
+    return count(database, "SELECT count(*) FROM trajectory")
+
+
+def send(url: str, bodies: Sequence[bytes], headers: Mapping[str, str], senders: int) -> list[int]:
+    """Sends all bodies from so many threads, each with a connection of its own; returns which were answered."""
+    waiting, answered, lock = list(enumerate(bodies)), list[int](), threading.Lock()
+
+    def work() -> None:
+        with httpx2.Client(timeout=_STORED_LIMIT_S) as client:
+            while True:
+                with lock:
+                    if not waiting:
+                        return
+                    number, body = waiting.pop(0)
+                told = client.post(url, content=body, headers={"content-type": "application/x-protobuf", **headers})
+                told.raise_for_status()
+                with lock:
+                    answered.append(number)
+
+    threads = [threading.Thread(target=work) for _ in range(senders)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    return answered
+
+
+@contextmanager
+def running(server: Server, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server in a folder of its own while the block runs; gives its address and its process."""
+    port = _free_port()
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            server.command(port, folder),
+            env={**os.environ, "HOME": str(folder), **server.environment(port, folder)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}{server.ready}", process)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        _end(process)
+
+
+def kill_test(rounds: int) -> dict[str, int]:
+    """Our server is killed the moment it has answered some batches, and started anew: what is missing then?"""
+    told, missing = 0, 0
+    with tempfile.TemporaryDirectory() as name:
+        folder, server = Path(name), ours(0)
+        for number in range(rounds):
+            with running(server, folder) as (address, process):
+                bodies = [make_batch(1_000 + 10 * number + place) for place in range(3)]
+                send(f"{address}/v1/traces", bodies, {}, 1)
+                for one in (process.pid, *_descendants(process.pid)):
+                    os.kill(one, signal.SIGKILL)
+                process.wait()
+            told += len(bodies) * SPANS_PER_BATCH
+        with running(server, folder):
+            found = wait_for(lambda: count(folder / server.database, server.query), told, 60.0)
+        missing = told - found
+    return {"kills": rounds, "answered_spans": told, "missing": missing}
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that this one has started, and those that they have, as far as they still run."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                told = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(told[1]), []).append(int(entry.name))
+    found, waiting = list[int](), [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def count(database: Path, query: str) -> int:
+    """How many there are in a file of SQLite; 0: there is no such table yet."""
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5) as connection:
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def wait_for(counted: Callable[[], int], wanted: int, limit_s: float = _STORED_LIMIT_S) -> int:
+    """The count, once it is as wanted or the time is over."""
+    give_up = time.monotonic() + limit_s
+    while (found := counted()) < wanted and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            if httpx2.get(url, timeout=2).status_code == 200:
+                time.sleep(1.0)
+                return
+        except httpx2.TransportError:
+            time.sleep(0.2)
+    raise TimeoutError(f"no server at {url} within {_START_LIMIT_S:.0f} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The server and all that it has started are gone."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(15)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def main() -> int:
+    """Prints the figures; 1 where spans were lost or ours is not 20 times the better peer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", metavar="PATH", help="where the figures go; - is stdout")
+    parser.add_argument("--batches", type=int, default=60, help="batches for ours; peers get a fifth of them")
+    parser.add_argument("--senders", type=int, default=2, help="connections that send at once")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each server is measured; medians count")
+    parser.add_argument("--kills", type=int, default=3)
+    given = parser.parse_args()
+    fewer = max(1, given.batches // 5)
+    servers = (ours(given.batches), mlflow(fewer), phoenix(fewer))
+    runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in servers}
+    for number in range(given.rounds):
+        for one in servers:
+            runs[one.name].append(measure(one, given.senders))
+            print(f"round {number + 1}: {one.name} {runs[one.name][-1]}", file=sys.stderr)
+    figures: dict[str, Any] = {name: _medians(found) for name, found in runs.items()}
+    figures["kill"] = kill_test(given.kills)
+    better = max(figures["mlflow"]["spans_per_s"], figures["phoenix"]["spans_per_s"])
+    figures["times_the_better_peer"] = round(figures["ours"]["spans_per_s"] / better, 1)
+    text = msgspec.json.format(msgspec.json.encode(figures)).decode()
+    print(text)
+    if given.json and given.json != "-":
+        Path(given.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(given.json).write_text(f"{text}\n", "utf-8")
+    return 0 if figures["kill"]["missing"] == 0 and figures["times_the_better_peer"] >= 20 else 1
+
+
+def _medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
