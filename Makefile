@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
-.PHONY: setup demo test check audit lock sbom bench docs screenshots clean
+.PHONY: peers setup demo test check audit lock sbom bench docs screenshots clean
 
 setup: $(READY)
 
@@ -69,6 +69,11 @@ docs: setup
 # Writes docs/pages.md and its pictures, with the system's Chromium.
 screenshots: setup
 	$(BIN)/python docs/screenshots.py
+
+# Real servers for tests/peers and bench, each in a folder of its own: MLflow, Phoenix and LiteLLM.
+PEERS ?= out/peers
+peers:
+	PYTHON=$(PYTHON) .ci/peers $(PEERS)
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
