@@ -169,6 +169,12 @@ def find_relay(platform: Platform) -> Relay | None:
     return _OF.get(platform)
 
 
+def models_passed_on(platform: Platform) -> list[tuple[str, str]]:
+    """The models that the house's providers declare by name, each with its provider."""
+    relay = find_relay(platform)
+    return [] if relay is None else relay.providers.listed
+
+
 def providers_of(platform: Platform) -> Providers:
     """The providers that the house's settings name, with their keys. Raises SettingsError."""
     return open_providers(platform.settings.providers)

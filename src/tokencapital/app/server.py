@@ -28,7 +28,7 @@ from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
 from tokencapital.app.recording import recording_of
-from tokencapital.app.relay import RelayedApp, RelayRoutes, relay_of
+from tokencapital.app.relay import RelayedApp, RelayRoutes, models_passed_on, relay_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.app.tracing import trace_routes
@@ -130,7 +130,7 @@ class Readable(Protocol):
 
 def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     """The ASGI app of an open house; without a `site` it has no pages."""
-    gateway = Gateway(PlatformDesks(platform))
+    gateway = Gateway(PlatformDesks(platform), lambda: models_passed_on(platform))
     aside = recording_of(platform).keep_outcomes
     outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids, aside)
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))

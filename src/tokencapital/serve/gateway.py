@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -93,10 +93,14 @@ class Desks(Protocol):
 
 
 class Gateway:
-    """Serves chat completions, responses, messages, the list of models, and answers that were waited for."""
+    """Serves chat completions, responses, messages, the list of models, and answers that were waited for.
 
-    def __init__(self, desks: Desks) -> None:
+    `passed` gives the models that are passed on to providers, each with its provider's name.
+    """
+
+    def __init__(self, desks: Desks, passed: Callable[[], Sequence[tuple[str, str]]] = tuple) -> None:
         self._desks = desks
+        self._passed = passed
 
     def routes(self) -> list[Route]:
         """What the platform mounts."""
@@ -121,11 +125,16 @@ class Gateway:
         return await self._ask(Wire.MESSAGES, request)
 
     async def models(self, request: Request) -> Response:
-        """Capabilities in the shape of OpenAI's list of models."""
-        listed = [
-            {"id": one.name, "object": "model", "created": 0, "owned_by": "tokencapital"}
-            for one in self._desks.capabilities()
-        ]
+        """Capabilities, and the models that providers declare by name, in the shape of OpenAI's list of models; to
+        who sends `anthropic-version` in that of Anthropic's."""
+        named = {one.name: "tokencapital" for one in self._desks.capabilities()}
+        named = {**dict(self._passed()), **named}
+        if "anthropic-version" in request.headers:
+            one = {"type": "model", "created_at": "1970-01-01T00:00:00Z"}
+            theirs = [{**one, "id": name, "display_name": name} for name in named]
+            ends = {"first_id": next(iter(named), None), "last_id": next(reversed(named), None)}
+            return JSONResponse({"data": theirs, "has_more": False, **ends})
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in named.items()]
         return JSONResponse({"object": "list", "data": listed})
 
     async def answer(self, request: Request) -> Response:

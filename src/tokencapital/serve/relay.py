@@ -57,6 +57,7 @@ from tokencapital.serve.relay_wire import (
     unpacked,
 )
 from tokencapital.serve.upstream import Client
+from tokencapital.serve.wire import ANSWERING
 
 ROUTE = "tcap.route"
 """Where the scope of a request that the relay took names its path, for whoever counts requests."""
@@ -104,6 +105,7 @@ class Relay:
 
     def __init__(self, parts: RelayParts, app: ASGIApp) -> None:
         self.counts = RelayCounts()
+        self.providers = parts.providers
         self._parts = parts
         self._app = app
         self._client: Client | None = None
@@ -218,7 +220,7 @@ class Relay:
                 f"no provider that understands {asked.path} and no capability is known for `{asked.model[:200]}`",
                 remedy=f"Capabilities: {', '.join(sorted(names)) or 'none'}. Models: {self._parts.providers.known}.",
             )
-        if asked.wire is not Wire.CHAT:
+        if asked.wire not in ANSWERING:
             raise InputError(f"the capability `{asked.model}` is asked at /v1/chat/completions", where=asked.path)
         plain = [one for one in scope["headers"] if one[0] not in (b"content-encoding", b"content-length")]
         length = (b"content-length", b"%d" % len(asked.body))
