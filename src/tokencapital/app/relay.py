@@ -20,7 +20,7 @@ from tokencapital.app.platform import Platform
 from tokencapital.app.purse import open_purse
 from tokencapital.app.recording import recording_of
 from tokencapital.app.sorting import sorter_of
-from tokencapital.core.call import Call, Wire
+from tokencapital.core.call import UNSORTED, Call, Wire
 from tokencapital.core.errors import StoreError, UnknownCapability
 from tokencapital.record.spool import WhenFull
 from tokencapital.serve.providers import Providers, open_providers
@@ -136,7 +136,7 @@ class RelayRoutes:
 def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     """The relay before the app. Raises SettingsError for a provider that cannot be used as it is declared."""
     recording = recording_of(platform)
-    names = CapabilityNames(lambda: [one.name for one in platform.capabilities()])
+    names = CapabilityNames(lambda: [one.name for one in platform.capabilities() if one.name != UNSORTED])
     platform.closers.append(names.close)
     purse = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
     platform.closers.append(purse.close)

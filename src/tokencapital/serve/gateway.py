@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tokencapital.core.answer import Answer, Exchange, Trajectory
-from tokencapital.core.call import Wire
+from tokencapital.core.call import UNSORTED, Wire
 from tokencapital.core.case import Capability, Case, Value
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import (
@@ -127,7 +127,7 @@ class Gateway:
     async def models(self, request: Request) -> Response:
         """Capabilities, and the models that providers declare by name, in the shape of OpenAI's list of models; to
         who sends `anthropic-version` in that of Anthropic's."""
-        named = {one.name: "tokencapital" for one in self._desks.capabilities()}
+        named = {one.name: "tokencapital" for one in self._desks.capabilities() if one.name != UNSORTED}
         named = {**dict(self._passed()), **named}
         if "anthropic-version" in request.headers:
             one = {"type": "model", "created_at": "1970-01-01T00:00:00Z"}
