@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from tokencapital.app.guard import MACHINES, PUBLIC, RUNNING
 from tokencapital.app.health import Alive, Ready
 from tokencapital.record.knowledge_routes import KnowledgeQuery
+from tokencapital.record.otlp_routes import TraceBody
 from tokencapital.record.routes import OutcomeBody
 from tokencapital.review.routes import JudgmentBody
 from tokencapital.serve.gateway import GROUP, KEY, UNSURE, Unsure
@@ -38,6 +39,7 @@ BODIES: Mapping[str, type[Struct]] = {
     "/v1/messages": Head,
     "/v1/messages/count_tokens": Head,
     "/v1/outcomes": OutcomeBody,
+    "/v1/traces": TraceBody,
 }
 """What each posted endpoint takes. Of a wire that is passed on it is what we read; the rest is the provider's."""
 LISTED = frozenset({"/v1/judgments", "/v1/outcomes"})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from tokencapital.core.access import CALLER, Caller
+from tokencapital.core.case import Json
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import InputError, SpoolFull, StoreError, StoreUnavailable
 from tokencapital.core.ids import IdSource
@@ -39,6 +41,12 @@ _LARGE_BYTES = 64 * 1024
 Keep = Callable[[SpanBatch], Awaitable[None]]
 Clean = Callable[[bytes, Batch], bytes]
 """A batch, unpacked and parsed, as it may lie on disk: its own bytes where there is nothing to take out."""
+
+
+class TraceBody(Struct, frozen=True, kw_only=True):
+    """A batch of spans in OpenTelemetry's JSON, or as `ExportTraceServiceRequest` in protobuf; packed or not."""
+
+    resourceSpans: list[dict[str, Json]] = []  # noqa: N815 (OpenTelemetry's own name)
 
 
 class TraceRoutes:
