@@ -110,7 +110,7 @@ def run_import(
         raise InputError("an import is of a file, or of a server", remedy="Give FILE or --url.")
     if asked.capability not in (None, UNSORTED):
         platform.workplace(asked.capability or "")
-    source, opened = _source(platform, asked, sleep)
+    source, opened = _source(platform.store.key, platform.clock.now(), asked, sleep)
     desks = HouseDesks(platform.store, platform.clock)
     rules = Rules(platform.meter, desks.observed, seen=lambda ids: steps_by_response(platform.store, ids))
     landing = Landing(kind=asked.kind.value, source=source, rules=rules, capability=asked.capability)
@@ -159,11 +159,16 @@ def _kept_or_not(platform: Platform, *, dry_run: bool) -> Iterator[None]:
         return
 
 
+def open_source(asked: ImportAsked, now: datetime, key: bytes) -> Source:
+    """All that the source holds, for who only looks at it; people appear under pseudonyms that `key` makes."""
+    return _source(key, now, asked, time.sleep)[1](None, now)
+
+
 def _source(
-    platform: Platform, asked: ImportAsked, sleep: Callable[[float], None]
+    key: bytes, now: datetime, asked: ImportAsked, sleep: Callable[[float], None]
 ) -> tuple[str, Callable[[str | None, datetime], Source]]:
     """The name under which the cursor stands, and what reads from a cursor on."""
-    key, kind = platform.store.key, asked.kind.value
+    kind = asked.kind.value
 
     def people(told: str) -> str:
         return pseudonym(key, kind, told)
@@ -172,7 +177,7 @@ def _source(
         database = TensorZero(asked.url or _variable("TENSORZERO_POSTGRES_URL", "the address of the database"), people)
         return database.name, lambda cursor, _: database.read(cursor, asked.since)
     if asked.file is not None:
-        file, now = asked.file, platform.clock.now()
+        file = asked.file
         readers: dict[ImportKind, Callable[[], Source]] = {
             ImportKind.CHAT: lambda: read_chat(file, now),
             ImportKind.CASES: lambda: read_cases_file(file),

@@ -19,6 +19,7 @@ from tokencapital.cli import (
     knowledge,
     learning,
     lesson,
+    look,
     mcp,
     mode,
     notice,
@@ -55,6 +56,7 @@ app.command()(doctor.doctor)
 app.command()(drain.drain)
 app.command()(erase.erase)
 app.command()(verify.verify)
+app.command()(look.look)
 app.command()(mcp.mcp)
 app.command("import")(imports.import_work)
 app.command("export")(imports.export_work)
