@@ -84,11 +84,9 @@ def interleaved(conversations: Sequence[Sequence[Sent]], open_at_once: float, se
 
 def recorded_conversations(folder: Path) -> list[list[Sent]]:
     """The calls of each conversation of STAR and of tau-airline."""
-    found = []
-    for name in ("star.trajectories.jsonl.gz", "tau-airline.trajectories.jsonl.gz"):
-        for recorded in recorded_lines(folder / name):
-            found.append(calls_of(str(recorded["id"]), spoken(recorded)))
-    return found
+    names = ("star.trajectories.jsonl.gz", "tau-airline.trajectories.jsonl.gz")
+    lines = (recorded for name in names for recorded in recorded_lines(folder / name))
+    return [calls_of(str(recorded["id"]), spoken(recorded)) for recorded in lines]
 
 
 def _message(recorded: dict[str, Json]) -> Message:
