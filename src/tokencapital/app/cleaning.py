@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -13,6 +15,7 @@ from tokencapital.core.call import Call, Reading
 from tokencapital.record.joining_digests import prefixes_of
 from tokencapital.record.redaction import Redaction
 from tokencapital.record.redaction_stream import hidden_in_pieces
+from tokencapital.serve.providers import kinds
 from tokencapital.serve.shapes import read_call
 from tokencapital.serve.shapes.bodies import is_stream, unpacked
 
@@ -106,10 +109,14 @@ def make_redaction(settings: Settings) -> Redaction:
 
 
 def _own_secrets(settings: Settings) -> Iterator[str]:
-    """The keys that this process has in its environment by the settings."""
-    named = [settings.access.key_env, settings.generalist.key_env]
-    named += [one.swap.key_env for one in settings.capabilities.values() if one.swap is not None]
-    for variable in named:
-        value = os.environ.get(variable) if variable else None
-        if value:
-            yield value
+    """The keys that this process finds where the settings say."""
+    variables = [settings.access.key_env, settings.generalist.key_env]
+    variables += [one.swap.key_env for one in settings.capabilities.values() if one.swap is not None]
+    for name, said in settings.providers.items():
+        kind = kinds().get(said.kind or name)
+        variables.append(said.key_env or (kind.key_env if kind else None))
+        if said.key_file is not None:
+            with suppress(OSError, UnicodeDecodeError):
+                yield Path(said.key_file).read_text("utf-8").strip()
+    for variable in variables:
+        yield os.environ.get(variable, "").strip() if variable else ""

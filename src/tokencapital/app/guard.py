@@ -6,6 +6,7 @@ relay, which answers before any route is looked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
@@ -81,6 +82,8 @@ _PEOPLE: Mapping[Scope, frozenset[Role]] = {
 }
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _VISITOR = "tcap.visitor"
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::\d{1,5})?")
+"""What a browser sends as `Host`: a name or an address, and a port."""
 
 
 class KeptRoute(Route):
@@ -168,11 +171,8 @@ def _host(scope: Sent) -> bytes:
 
 @lru_cache(maxsize=256)
 def _names_loopback(host: bytes) -> bool:
-    try:
-        name = urlsplit(f"//{host.decode('latin-1')}").hostname
-    except ValueError:
-        return False
-    return name is not None and is_loopback(name)
+    named = _HOST.fullmatch(host.decode("latin-1"))
+    return named is not None and is_loopback(named[1] or named[2])
 
 
 class Door:
