@@ -14,20 +14,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from tokencapital.app.answering import HouseAnswerer
 from tokencapital.app.cleaning import CallCleaner
 from tokencapital.app.guard import Door
-from tokencapital.app.platform import Platform
+from tokencapital.app.outage import PatientSink
+from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.purse import open_purse
 from tokencapital.app.recording import recording_of
 from tokencapital.app.sorting import sorter_of
 from tokencapital.core.call import UNSORTED, Call, Wire
 from tokencapital.core.errors import StoreError, UnknownCapability
 from tokencapital.record.spool import WhenFull
+from tokencapital.serve.ports import Sink
 from tokencapital.serve.providers import Providers, open_providers
 from tokencapital.serve.relay import Relay, RelayParts
 from tokencapital.serve.relay_call import Took
 from tokencapital.serve.relay_wire import WIRES, refusal
 from tokencapital.serve.shapes import read_call
+from tokencapital.serve.wire import ANSWERING
 
 _FRESH_S = 1.0
 
@@ -93,7 +97,7 @@ class RelayRoutes:
     def routes(self) -> list[Route]:
         """What is mounted behind the relay."""
         asked = [
-            Route(path, self._endpoints[wire], methods=["POST"]) for path, wire in WIRES.items() if wire != Wire.CHAT
+            Route(path, self._endpoints[wire], methods=["POST"]) for path, wire in WIRES.items() if wire not in ANSWERING
         ]
         one = "/v1/responses/{response}"
         return [
@@ -106,23 +110,13 @@ class RelayRoutes:
     @property
     def _endpoints(self) -> Mapping[Wire, Callable[[Request], object]]:
         return {
-            Wire.RESPONSES: self.responses,
             Wire.EMBEDDINGS: self.embeddings,
-            Wire.MESSAGES: self.messages,
             Wire.COUNT_TOKENS: self.count_tokens,
         }
-
-    async def responses(self, request: Request) -> Response:
-        """OpenAI's Responses: passed on to the provider of the model, and kept."""
-        return _unknown(Wire.RESPONSES)
 
     async def embeddings(self, request: Request) -> Response:
         """OpenAI's Embeddings: passed on to the provider of the model, and kept."""
         return _unknown(Wire.EMBEDDINGS)
-
-    async def messages(self, request: Request) -> Response:
-        """Anthropic's Messages: passed on to the provider of the model, and kept."""
-        return _unknown(Wire.MESSAGES)
 
     async def count_tokens(self, request: Request) -> Response:
         """Anthropic's count of tokens: passed on to the provider of the model, and kept."""
@@ -141,6 +135,8 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     purse = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
     platform.closers.append(purse.close)
     stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
+    cleaner = CallCleaner(platform.settings, platform.redaction, platform.store.key)
+    answerer = answerer_of(platform, cleaner)
     relay = Relay(
         RelayParts(
             providers=providers_of(platform),
@@ -153,7 +149,8 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
             doorman=Door(platform.access),
             egress=platform.egress,
             purse=purse,
-            cleaner=CallCleaner(platform.settings, platform.redaction, platform.store.key),
+            answerer=answerer,
+            cleaner=cleaner,
             sorter=sorter_of(platform),
             settings=platform.settings.relay,
             unrecorded=stops,
@@ -162,6 +159,18 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     )
     _OF[platform] = relay
     return relay
+
+
+def answerer_of(platform: Platform, cleaner: CallCleaner) -> HouseAnswerer:
+    """The capabilities' own answers; while the store is away they wait in the spool, unless the store is demanded."""
+    recording = recording_of(platform)
+
+    def patient(place: Workplace, sink: Sink) -> Sink:
+        return sink if place.store_only else PatientSink(sink, recording.keep_now, platform.ids)
+
+    answerer = HouseAnswerer(platform, cleaner, patient)
+    platform.closers.append(answerer.close)
+    return answerer
 
 
 def find_relay(platform: Platform) -> Relay | None:
