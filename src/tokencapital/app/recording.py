@@ -21,12 +21,14 @@ from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
 from tokencapital.meter.meter import Meter
 from tokencapital.promote.releases import observing_policy
-from tokencapital.record.drain import Drain, Handler
+from tokencapital.record.drain import LONG_TURN_S, TURN_S, Drain, Handler
 from tokencapital.record.joining import Joining
 from tokencapital.record.observed import Asked, CallRecorder, Heard, Joined, Observed
 from tokencapital.record.recorder import Recorder
 from tokencapital.record.spans import SpanKeeper
-from tokencapital.record.spans_settling import Rules, Settler
+from tokencapital.record.spans_settling import Rules as SpanRules
+from tokencapital.record.spans_settling import Settler
+from tokencapital.record.spans_sorting import RuleSorter
 from tokencapital.record.spool import Spool, WhenFull, drained, drained_now
 from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
 from tokencapital.serve.ports import Sink
@@ -192,10 +194,17 @@ def asking(sink: Sink, store: Store, goal: Goal | None) -> Sink:
 def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | None = None) -> Drain:
     """The drain of the house's spool."""
     meter = meter or make_meter(settings, None)
-    rules = Rules(meter, HouseDesks(store, clock).observed, seen=lambda responses: steps_by_response(store, responses))
-    settler = Settler(store, clock, rules)
+    settler = Settler(store, clock, span_rules(store, meter, clock, settings.rules))
     handled = handlers(store, meter, clock, settings.rules)
-    return Drain(spool_folder(settings), handled, clock, lambda: settle(store), settler.turn)
+    drain = Drain(spool_folder(settings), handled, clock, lambda: settle(store), settler.turn)
+    drain.turn_s = TURN_S if store.dialect == "sqlite" else LONG_TURN_S
+    return drain
+
+
+def span_rules(store: Store, meter: Meter, clock: Clock, rules: Sequence[Rule]) -> SpanRules:
+    """What makes trajectories of spans has to know of the house."""
+    desks = HouseDesks(store, clock, rules)
+    return SpanRules(meter, desks.observed, RuleSorter(rules), lambda responses: steps_by_response(store, responses))
 
 
 def handlers(store: Store, meter: Meter, clock: Clock, rules: Sequence[Rule] = ()) -> Mapping[FrameKind, Handler]:
@@ -220,8 +229,9 @@ def _outcomes(store: Store) -> Handler:
 def _exchanges(store: Store, desks: HouseDesks) -> Handler:
     def record(batches: Sequence[ExchangeBatch]) -> None:
         with store.begin():
-            for batch in batches:
-                desks.observed(batch.capability).sink.record(batch.exchanges)
+            for capability in dict.fromkeys(batch.capability for batch in batches):
+                of_it = [batch.exchanges for batch in batches if batch.capability == capability]
+                desks.observed(capability).sink.record([one for exchanges in of_it for one in exchanges])
 
     return record
 

@@ -7,15 +7,14 @@ from datetime import timedelta
 from tokencapital.app.access_settings import Payloads
 from tokencapital.app.cleaning import make_redaction
 from tokencapital.app.platform import Platform
-from tokencapital.app.recording import HouseDesks, recording_of
+from tokencapital.app.recording import recording_of, span_rules
 from tokencapital.record.otlp import read_protobuf, unpacked
 from tokencapital.record.otlp_routes import TraceRoutes
 from tokencapital.record.spans import SpanKeeper
 from tokencapital.record.spans_cleaning import SpanCleaner
-from tokencapital.record.spans_settling import Rules, Settler
+from tokencapital.record.spans_settling import Settler
 from tokencapital.record.spool_frames import SpanBatch
 from tokencapital.store.spans import Quiet
-from tokencapital.store.steps import steps_by_response
 
 _AT_ONCE = Quiet(timedelta(0), timedelta(0))
 
@@ -53,11 +52,8 @@ def take_spans(platform: Platform, body: bytes, application: str | None = None) 
 
 def settle_spans(platform: Platform, quiet: Quiet = _AT_ONCE) -> int:
     """All traces with spans that are in no trajectory yet are trajectories now; returns how many were settled."""
-    store = platform.store
-    rules = Rules(
-        platform.meter, HouseDesks(store, platform.clock).observed, seen=lambda ids: steps_by_response(store, ids)
-    )
-    return Settler(store, platform.clock, rules, quiet).settle_all()
+    rules = span_rules(platform.store, platform.meter, platform.clock, platform.settings.rules)
+    return Settler(platform.store, platform.clock, rules, quiet).settle_all()
 
 
 class LocalHouse:

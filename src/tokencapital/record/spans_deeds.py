@@ -58,12 +58,15 @@ class Trace(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """Who sent a trace, as far as rules that sort it may ask: its resource, what its spans say, its application."""
+    """Who sent a trace, as far as rules that sort it may ask: its resource, its application, and its first call.
 
-    name: str | None
+    `model` None and `messages` empty: there was none, or it does not say.
+    """
+
     resource: Mapping[str, Json]
-    attributes: Mapping[str, Json]
     application: str | None
+    model: str | None
+    messages: tuple[Message, ...]
 
 
 def read_trace(trace: str, told: Iterable[tuple[str | None, bytes]]) -> Trace:
@@ -82,8 +85,10 @@ def capability_of(trace: Trace, sort: Callable[[Service], str | None]) -> str:
     if named is not None and _CAPABILITY.fullmatch(named):
         return named
     first = trace.roots_first[0]
-    service = Service(trace.said_so("service.name"), first.resource, first.attributes, first.application)
-    return sort(service) or UNSORTED
+    call = next((one for one in trace.deeds if one.kind is StepKind.CALL), None)
+    asked = (call.asked or ()) if call is not None else ()
+    model = call.model if call is not None else None
+    return sort(Service(first.resource, first.application, model, asked)) or UNSORTED
 
 
 def steps_in(trace: Trace, meter: Meter, seen: Mapping[str, str]) -> list[Step]:
