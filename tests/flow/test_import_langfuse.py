@@ -44,7 +44,9 @@ class Project:
         self.cut_after: int | None = None
         self.redirect: str | None = None
 
-    def answer(self, path: str, query: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+    def answer(  # noqa: PLR0911
+        self, path: str, query: dict[str, str]
+    ) -> tuple[int, dict[str, str], Any]:
         self.asked.append(path)
         if self.redirect is not None:
             return 302, {"Location": self.redirect}, {}
@@ -108,8 +110,8 @@ def score(trace: int, kind: str, value: float | None, source: str = "ANNOTATION"
 
 
 @pytest.fixture
-def project() -> Iterator[Project]:
-    yield Project()
+def project() -> Project:
+    return Project()
 
 
 @pytest.fixture

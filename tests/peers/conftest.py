@@ -6,12 +6,13 @@ They come last, because in CI they are installed while the other tests run.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,26 +49,33 @@ def peer() -> Callable[[str], Path]:
 @contextmanager
 def served(command: list[str], health: str, environment: dict[str, str], folder: Path) -> Iterator[None]:
     """The server while it answers under `health`; it is ended by its own process group."""
-    log = (folder / "server.log").open("wb")
     own = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-    process = subprocess.Popen(
-        command, env={**own, **environment}, cwd=folder, stdout=log, stderr=log, start_new_session=True
-    )
-    try:
-        give_up = time.monotonic() + _BEGIN_S
-        while not _answers(health):
-            if process.poll() is not None or time.monotonic() > give_up:
-                pytest.fail((folder / "server.log").read_text("utf-8", "replace")[-2_000:])
-            time.sleep(0.2)
-        yield
-    finally:
-        os.killpg(process.pid, 15)
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env={**own, **environment}, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
         try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait(10)
-        log.close()
+            _wait(process, health, folder)
+            yield
+        finally:
+            _end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], health: str, folder: Path) -> None:
+    give_up = time.monotonic() + _BEGIN_S
+    while not _answers(health):
+        if process.poll() is not None or time.monotonic() > give_up:
+            pytest.fail((folder / "server.log").read_text("utf-8", "replace")[-2_000:])
+        time.sleep(0.2)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(3)
+            return
 
 
 def free_port() -> int:

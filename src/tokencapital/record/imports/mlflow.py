@@ -120,17 +120,29 @@ class MlflowApi:
 
     def _whole(self, infos: Sequence[Mapping[str, Json]]) -> Iterator[Told]:
         named = {name: one for one in infos if (name := text(one.get("trace_id"))) is not None}
-        answer = self._remote.get("/api/3.0/mlflow/traces/batchGet", [("trace_ids", name) for name in named])
-        found = {str(_within(one, "trace_info").get("trace_id")): one for one in _list(answer, "traces")}
+        try:
+            answer = self._remote.get("/api/3.0/mlflow/traces/batchGet", [("trace_ids", name) for name in named])
+            whole_ones = _list(answer, "traces")
+        except InputError:
+            whole_ones = [one for name in named if (one := self._alone(name))]
+        found = {str(_within(one, "trace_info").get("trace_id")): one for one in whole_ones}
         for name, info in named.items():
             where = f"{self._remote.name} trace {name}"
             whole = found.get(name)
             if whole is None:
-                yield Skip(where, "the server has its head and not its spans")
+                yield Skip(where, "the server does not give its spans")
             else:
                 yield from told_of(
                     {**whole, "trace_info": {**_within(whole, "trace_info"), **info}}, where, self._people
                 )
+
+    def _alone(self, name: str) -> Mapping[str, Json]:
+        """One trace, where the server fails on several at once; empty: it fails on this one."""
+        try:
+            answer = self._remote.get("/api/3.0/mlflow/traces/get", [("trace_id", name), ("allow_partial", "true")])
+        except InputError:
+            return {}
+        return _within(answer, "trace") if isinstance(answer, Mapping) else {}
 
 
 def told_of(told: Mapping[str, Json], where: str, people: People) -> Iterator[Told]:

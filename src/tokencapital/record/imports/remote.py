@@ -31,6 +31,7 @@ MOST_TRIES = 8
 LONGEST_WAIT_S = 120.0
 TIMEOUT_S = 60.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BROKEN, _TRIES_WHEN_BROKEN = 500, 2
 _DENIED = frozenset({401, 403})
 
 Parameters = Sequence[tuple[str, str]]
@@ -95,7 +96,7 @@ class Remote:
             except HTTPError as error:
                 error.close()
                 last: InputError | AccessRefused = _refusal(error, where)
-                if error.code not in _BUSY:
+                if error.code not in _BUSY or (error.code == _BROKEN and attempt == _TRIES_WHEN_BROKEN):
                     raise last from None
                 wait = _asked_wait(error.headers.get("Retry-After"))
             except (URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
