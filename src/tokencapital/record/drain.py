@@ -31,8 +31,9 @@ Handler = Callable[[Sequence[Any]], None]
 
 REPORT = "report.json"
 _PIECE_BYTES = 2 << 20
-_FEW, _MANY, _TURN_S = 8, 256, 0.020
-"""A batch takes about twenty milliseconds, half of them in a transaction, so that nobody else who writes waits long."""
+TURN_S, LONG_TURN_S = 0.020, 0.200
+"""So long a batch takes, half of it in a transaction: where whoever else writes has to wait, and where nobody has to."""
+_FEW, _MANY = 8, 512
 _BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
 _FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 """Errors of a database that are the fault of what was to be stored."""
@@ -75,6 +76,7 @@ class Drain:
         self._places: dict[str, Reached] = {}
         self._lock: int | None = None
         self._most = _FEW
+        self.turn_s = TURN_S
         self._told: tuple[float, DrainReport | None] = (0.0, None)
         self.report = DrainReport(pid=os.getpid(), at=clock.now())
 
@@ -169,7 +171,7 @@ class Drain:
                 by_kind[raw.kind].append(raw)
             for kind, ones in by_kind.items():
                 self._store_kind(kind, ones)
-            slow = perf_counter() - began > _TURN_S
+            slow = perf_counter() - began > self.turn_s
             self._most = max(_FEW, self._most // 2) if slow else min(_MANY, self._most * 2)
 
     def _store_kind(self, kind: int, raws: Sequence[Raw]) -> None:
