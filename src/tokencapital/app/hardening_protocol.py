@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 from enum import Enum, auto
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tokencapital.app.gathering import GatheredTransport
 from tokencapital.app.hardening import RequestSettings
 from tokencapital.serve.request_counts import RequestCounts
 
@@ -53,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection in the place of one that asks nothing, where there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", GatheredTransport(transport, self.loop)))
         kind = type(self)
         if len(self.connections) > kind.settings.connections:
             self._make_room()
