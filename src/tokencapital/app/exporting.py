@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote
 
 from msgspec import Struct
 
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
 from tokencapital.record.exports import Exported, write_jsonl, write_parquet
+from tokencapital.record.otlp_out import Collector, write_otlp
 from tokencapital.store.exporting import Wanted, count
 
 _STDOUT = Path("-")
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
+_URL = re.compile(r"(https?):/+(.+)")
 
 
 class ExportKind(StrEnum):
@@ -24,10 +29,14 @@ class ExportKind(StrEnum):
 
     JSONL = "jsonl"
     PARQUET = "parquet"
+    OTLP = "otlp"
 
 
 class ExportAsked(Struct, frozen=True, kw_only=True):
-    """An export as somebody wants it. `capability` None: of all; `since` and `until` None: without end."""
+    """An export as somebody wants it. `capability` None: of all; `since` and `until` None: without end.
+
+    `file` may be the URL of a collector, for OTLP.
+    """
 
     file: Path
     kind: ExportKind = ExportKind.JSONL
@@ -62,16 +71,38 @@ def run_export(platform: Platform, asked: ExportAsked, told: Callable[[int, int]
         written = write_jsonl(store, wanted, sys.stdout.buffer, tell)
         sys.stdout.buffer.flush()
         return ExportReport(file="-", kind=asked.kind.value, written=written)
+    if asked.kind is ExportKind.OTLP and (url := url_of(asked.file)) is not None:
+        collector = Collector(url, _headers())
+        try:
+            written = write_otlp(store, wanted, collector.take, tell)
+        finally:
+            collector.close()
+        return ExportReport(file=url, kind=asked.kind.value, written=written)
     beside = asked.file.with_name(f".{asked.file.name}.{os.getpid()}")
     try:
         if asked.kind is ExportKind.PARQUET:
             written = write_parquet(store, wanted, beside, tell)
         else:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                written = write_jsonl(store, wanted, file, tell)
+                if asked.kind is ExportKind.OTLP:
+                    written = write_otlp(store, wanted, file.write, tell)
+                else:
+                    written = write_jsonl(store, wanted, file, tell)
         beside.replace(asked.file)
     except OSError as error:
         raise InputError(f"the file cannot be written: {error.strerror}", where=str(asked.file)) from None
     finally:
         beside.unlink(missing_ok=True)
     return ExportReport(file=str(asked.file), kind=asked.kind.value, written=written)
+
+
+def url_of(file: Path) -> str | None:
+    """The URL that a path was meant as, whose slashes a path has lost; None: it is a file."""
+    found = _URL.fullmatch(str(file))
+    return f"{found[1]}://{found[2]}" if found else None
+
+
+def _headers() -> dict[str, str]:
+    """What OpenTelemetry's own variable says is sent along, such as a key: `name=value,name=value`."""
+    pairs = (one.partition("=") for one in os.environ.get(_HEADERS, "").split(","))
+    return {name.strip().lower(): unquote(value.strip()) for name, equals, value in pairs if equals and name.strip()}

@@ -105,8 +105,10 @@ def _tell_skipped(report: ImportReport) -> None:
 
 
 def export_work(
-    file: Annotated[Path, typer.Argument(help="Where to write; `-` is standard output, for JSONL.")],
-    to: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
+    file: Annotated[
+        Path, typer.Argument(help="Where to write; `-` is standard output, for JSONL. A collector's URL, for OTLP.")
+    ],
+    to: Annotated[str, typer.Option(help="jsonl, parquet or otlp.")] = "jsonl",
     capability: Annotated[str | None, typer.Option(help="Of one capability. Default: of all.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only what began since then, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Only what began before then, in UTC.")] = None,
@@ -117,6 +119,7 @@ def export_work(
     """Export trajectories with their steps, outcomes and judgments, a line each. People appear by pseudonym.
 
     Judgments of groups that are kept to judge by are left out and counted. `tcap import trajectories` reads the file.
+    As OpenTelemetry's spans, trajectories go with their steps alone, and any house takes them at /v1/traces.
 
     Example: `tcap export runs.jsonl --capability triage --since 2026-08-01`
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -22,11 +22,13 @@ from tokencapital.core.answer import Trajectory
 from tokencapital.core.call import Step, StepKind
 from tokencapital.core.case import Case, Json, Message
 from tokencapital.core.errors import InputError
+from tokencapital.record.exports import Exported, Tell
 from tokencapital.record.otlp import PROTOBUF
 from tokencapital.record.spans_own import ANSWER, KIND, MESSAGES, STEP
 from tokencapital.record.spans_told import nanoseconds
 from tokencapital.store.cases import read_cases, read_trajectory
 from tokencapital.store.database import Store
+from tokencapital.store.exporting import Wanted, recorded
 from tokencapital.store.spans import trace_of_trajectory
 from tokencapital.store.steps import steps_of
 
@@ -44,6 +46,20 @@ class Outgoing(Struct, frozen=True):
     done: Trajectory
     case: Case | None
     steps: Sequence[Step]
+
+
+def write_otlp(store: Store, wanted: Wanted, out: Callable[[bytes], object], tell: Tell) -> Exported:
+    """The trajectories have gone out, batch by batch; nothing but one page of them is held in memory."""
+    counted = Exported()
+    for page in recorded(store, wanted):
+        for start in range(0, len(page), _AT_ONCE):
+            some = page[start : start + _AT_ONCE]
+            out(write_batch(Outgoing(one.done, one.case, one.steps) for one in some))
+            counted.trajectories += len(some)
+            counted.steps += sum(len(one.steps) for one in some)
+            counted.erased += sum(one.case is None for one in some)
+        tell(counted.trajectories)
+    return counted
 
 
 def outgoing_batches(store: Store, trajectories: Iterable[str]) -> Iterator[bytes]:
@@ -122,11 +138,16 @@ class Collector:
     def send(self, batches: Iterable[bytes]) -> int:
         """The collector has taken all batches; returns how many. Raises InputError where it does not."""
         try:
-            return sum(self._send(one) for one in batches)
+            return sum(self.take(one) for one in batches)
         finally:
-            self._connection.close()
+            self.close()
 
-    def _send(self, batch: bytes) -> int:
+    def close(self) -> None:
+        """The connection is closed."""
+        self._connection.close()
+
+    def take(self, batch: bytes) -> int:
+        """The collector has taken the batch. Raises InputError where it does not."""
         try:
             self._connection.request("POST", self._path, gzip.compress(batch, 1), self._headers)
             answer = self._connection.getresponse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tokencapital.app.exporting import ExportAsked, ExportKind, run_export
 from tokencapital.app.platform import Platform
 from tokencapital.app.settings import CapabilitySettings, Settings
 from tokencapital.app.tracing import settle_spans, take_spans
@@ -152,3 +154,17 @@ def test_a_collector_takes_them_over_http() -> None:
         Collector(upstream.url).send([b""])
     with pytest.raises(InputError, match="no address"):
         Collector("file:///etc/passwd")
+
+
+def test_the_command_writes_a_file_or_tells_a_collector(first: Platform, second: Platform, tmp_path: Path) -> None:
+    path = tmp_path / "out.pb"
+    report = run_export(first, ExportAsked(file=path, kind=ExportKind.OTLP), lambda _done, _total: None)
+    assert (report.written.trajectories, report.written.steps) == (2, 4)
+    for batch in read_file(path):
+        take_spans(second, batch)
+    settle_spans(second)
+    assert steps_of(second.store, [OWN, TOLD]) == steps_of(first.store, [OWN, TOLD])
+    with ScriptedUpstream(Scripted(pieces=(b"",))) as upstream:
+        asked = ExportAsked(file=Path(f"{upstream.url}/v1/traces"), kind=ExportKind.OTLP)
+        assert run_export(first, asked, lambda _done, _total: None).file == f"{upstream.url}/v1/traces"
+        assert gzip.decompress(upstream.received[0].body) == path.read_bytes()
