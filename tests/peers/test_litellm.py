@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -30,11 +31,12 @@ REPLY = {
 @pytest.fixture(scope="module")
 def model() -> Iterator[str]:
     """What stands behind everything: it says the same each time."""
+    numbers = itertools.count()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps(REPLY).encode()
+            body = json.dumps({**REPLY, "id": f"chatcmpl-{next(numbers)}"}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -113,6 +115,8 @@ def test_litellm_answers_behind_our_gateway(chain: list[Any]) -> None:
     assert (line["answer"], line["input"][0]["content"]) == ("forty-two", "what is it")
     (step,) = line["steps"]
     assert (step["provider"], step["usage"]["input"], step["usage"]["output"]) == ("litellm", 9, 3)
+    calls = [one for each in found for one in each["steps"] if one["kind"] == "call" and one["usage"]["output"]]
+    assert len(calls) == 1, "what its callback tells of the same call is not counted again"
 
 
 def test_litellm_tells_of_its_calls_over_opentelemetry(chain: list[Any]) -> None:

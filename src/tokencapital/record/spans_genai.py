@@ -75,8 +75,9 @@ def _kind(told: Attributes) -> StepKind | None:
 
 
 def _operation(told: Attributes) -> str | None:
-    name = _text(told, "gen_ai.operation.name") or _text(told, "traceloop.span.kind")
-    return name.lower() if name else None
+    """The operation; LiteLLM puts an `a` before those that it awaits."""
+    name = (_text(told, "gen_ai.operation.name") or _text(told, "traceloop.span.kind") or "").lower()
+    return (name[1:] if name[1:] in _CALLS else name) or None
 
 
 def _usage(told: Attributes) -> Usage:
