@@ -5,8 +5,9 @@ logs, mixed and shuffled. The V-measure (Rosenberg and Hirschberg 2007) compares
 three sources, and the topics found inside STAR with its workflows. Nothing here was fitted to these labels.
 
 Joining: each assistant's turn of STAR and tau-airline is one call with the history so far. Conversations begin by
-chance so that about so many are open at once. One is joined rightly if each of its calls is in the trajectory of its last, or
-stands apart and is counted because another conversation stood in the same place; `whole` counts only the former.
+chance so that about so many are open at once. One is joined rightly if each of its calls is in the trajectory of its
+last, or stands apart and is counted because another conversation stood in the same place; `whole` counts only the
+former.
 
     python bench/look.py --json out/look.json
 """

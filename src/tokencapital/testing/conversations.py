@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from tokencapital.core.call import Call, Ending, Reading, Wire
@@ -66,19 +66,19 @@ def interleaved(conversations: Sequence[Sequence[Sent]], open_at_once: float, se
     Conversations begin by chance so that about so many are open at once; between two turns pass 30 seconds on
     average (exponentially distributed).
     """
-    dice = random.Random(seed)
-    order = [one for one in conversations if one]
-    dice.shuffle(order)
+    dice = np.random.default_rng(seed)
+    spoken_in = [one for one in conversations if one]
+    order = [spoken_in[place] for place in dice.permutation(len(spoken_in))]
     turns = sum(map(len, order)) / len(order)
     begins, stream = 0.0, []
     for calls in order:
-        begins += dice.expovariate(open_at_once / (turns * _TURN_S))
+        begins += float(dice.exponential(turns * _TURN_S / open_at_once))
         at = begins
         for one in calls:
             moment = START + timedelta(seconds=at)
             call = msgspec.structs.replace(one.heard.call, at=moment, elapsed_s=1.0)
             stream.append(Sent(one.conversation, one.turn, Heard(call, one.heard.reading)))
-            at += 1.0 + dice.expovariate(1 / (_TURN_S - 1))
+            at += 1.0 + float(dice.exponential(_TURN_S - 1))
     return sorted(stream, key=lambda one: one.heard.call.at)
 
 
