@@ -84,20 +84,20 @@ def messages_of_input(told: Attributes) -> tuple[Message, ...] | None:
 
 def _listed(tree: Json) -> tuple[Message, ...] | None:
     """Messages out of a tree such as `0.message.content`."""
-    found = [_message(one.get("message", one)) for one in tree or () if isinstance(one, Mapping)]
-    return tuple(found) or None
+    told = [one.get("message", one) for one in _items(tree) if isinstance(one, Mapping)]
+    return tuple(_message(one) for one in told if isinstance(one, Mapping)) or None
 
 
 def _message(told: Mapping[str, Json]) -> Message:
     texts, others = [], []
-    for one in told.get("contents") or ():
+    for one in _items(told.get("contents")):
         part = one.get("message_content", one) if isinstance(one, Mapping) else {"text": text_of(one)}
         if isinstance(part, Mapping) and part.get("text") is not None:
             texts.append(text_of(part["text"]) or "")
         else:
             others.append(part)
     content = text_of(told.get("content"))
-    calls = [one.get("tool_call", one) for one in told.get("tool_calls") or () if isinstance(one, Mapping)]
+    calls = [one.get("tool_call", one) for one in _items(told.get("tool_calls")) if isinstance(one, Mapping)]
     if not calls and told.get("function_call_name"):
         calls = [{"name": told["function_call_name"], "arguments": told.get("function_call_arguments_json")}]
     return Message(
@@ -111,7 +111,7 @@ def _message(told: Mapping[str, Json]) -> Message:
 
 
 def _prompts(tree: Json) -> tuple[Message, ...] | None:
-    found = [one.get("prompt", one) if isinstance(one, Mapping) else one for one in tree or ()]
+    found = [one.get("prompt", one) if isinstance(one, Mapping) else one for one in _items(tree)]
     texts = [text_of(one.get("text")) if isinstance(one, Mapping) else text_of(one) for one in found]
     return tuple(Message("user", text) for text in texts if text) or None
 
@@ -153,11 +153,15 @@ def _plain(told: Attributes, name: str, role: str) -> tuple[Message, ...] | None
 def _response(told: Attributes) -> str | None:
     """The id of the provider's answer, which stands in the answer itself alone."""
     given = read_json(told.get("output.value"))
-    return _text(given, "id") if (isinstance(given, Mapping) and "choices" in given) or _is_response(given) else None
+    if not isinstance(given, Mapping):
+        return None
+    answers = "choices" in given or given.get("object") in ("response", "chat.completion")
+    return _text(given, "id") if answers else None
 
 
-def _is_response(given: Json) -> bool:
-    return isinstance(given, Mapping) and given.get("object") in {"response", "chat.completion"}
+def _items(value: Json) -> list[Json]:
+    """What is in a list; of anything else nothing."""
+    return value if isinstance(value, list) else []
 
 
 def _tree(told: Attributes, name: str) -> Json:

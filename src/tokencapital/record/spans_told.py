@@ -233,7 +233,7 @@ def _content(content: Json) -> tuple[str, tuple[ToolCall, ...], tuple[Json, ...]
     others: list[Json] = []
     answers: list[Message] = []
     for part in content:
-        kind = part.get("type") if isinstance(part, Mapping) else None
+        kind = _text_or_none(part.get("type")) if isinstance(part, Mapping) else None
         if isinstance(part, str):
             texts.append(part)
         elif kind in {"text", "input_text", "output_text"}:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tokencapital.core.call import StepKind
 from tokencapital.core.case import Json, Message, ToolCall
@@ -270,3 +273,36 @@ def test_strange_values_break_nothing() -> None:
 def test_a_span_far_beyond_any_calendar_has_a_time() -> None:
     (span,) = read(ScriptedSpan(lasts_s=-5.0, attributes=EARLIER)).spans
     assert span.elapsed_s == 0.0
+
+
+NAMES = (
+    "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt",
+    "gen_ai.system_instructions", "gen_ai.prompt.0.role", "gen_ai.prompt.0.tool_calls.0.name", "gen_ai.tool.name",
+    "gen_ai.usage.input_tokens", "gen_ai.response.finish_reasons", "openinference.span.kind", "llm.input_messages",
+    "llm.input_messages.0.message.contents.0.message_content.text", "llm.input_messages.0", "llm.prompts",
+    "llm.input_messages.0.message.tool_calls", "input.value", "output.value", "retrieval.documents", "tcap.kind",
+    "tcap.input", "tcap.step", "tcap.messages", "error.type",
+)  # fmt: skip
+FIELDS = ("role", "content", "parts", "type", "text", "id", "name", "arguments", "message", "messages", "tool_calls")
+KINDS = ("chat", "execute_tool", "invoke_agent", "LLM", "TOOL", "RETRIEVER", "tool", "tool_call", "text", "user")
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_no_attribute_breaks_the_reading_of_a_trace(random_: random.Random) -> None:
+    def value(depth: int = 0) -> Json:
+        """Anything, most often something that looks as if it were meant."""
+        chosen = random_.choice([*KINDS, 0, -1, 2**62, 0.5, True, "", "[", "null", list, dict, json])
+        if chosen is json:
+            return json.dumps(value(depth + 1)) if depth < 2 else "{}"
+        if chosen is list:
+            return [value(depth + 1) for _ in range(random_.randint(0, 3))] if depth < 3 else []
+        if chosen is dict:
+            return {random_.choice(FIELDS): value(depth + 1) for _ in range(random_.randint(0, 4))} if depth < 3 else {}
+        return chosen
+
+    spans = [
+        ScriptedSpan(span=number, attributes={random_.choice(NAMES): value() for _ in range(random_.randint(0, 9))})
+        for number in range(1, 6)
+    ]
+    assert len(read(*spans).spans) == 5
