@@ -286,7 +286,7 @@ def test_tensorzero_comes_out_of_its_real_tables(
     (said,) = find_judgments(store, _judgments(store)).values()
     assert (said.answer, said.drawn, said.expert) == ("south", DrawKind.IN_WORK, "tz-unnamed")
     talked = by_key["00000000-0000-7000-8000-0000000000e2book"]
-    assert [one["content"] for one in talked["messages"]][-2:] == ["and for four", "yes, four"]
+    assert [one.get("content") for one in talked["messages"]][-2:] == ["and for four", "yes, four"]
     cursor = read_cursor(store, "s")
     again = lander(store, kind="tensorzero")
     for bunch in database.read(cursor, None):

@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -66,7 +67,8 @@ def test_tests_reach_nothing_but_this_machine(reach: Callable[[], object]) -> No
 def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    declared = {_name(one) for one in [*project["dependencies"], *extras["local"], *extras["mcp"], *extras["postgres"]]}
+    optional = (extras[one] for one in ("local", "mcp", "parquet", "postgres"))
+    declared = {_name(one) for one in chain(project["dependencies"], *optional)}
     origins = packages_distributions()
     imported = {_name(origins[module][0]) for module in _imports()}
     for_tests = {_name(one) for one in extras["dev"]} & {_name(origins[module][0]) for module in _imports("testing")}
