@@ -332,3 +332,12 @@ def test_a_trace_that_claims_the_name_of_another_trajectory_adds_nothing_to_it(h
     house.take([call(1, ["forged"], "forged", trace=claimed, parent=0)])
     house.wait()
     assert not steps_of(house.store, [theirs.id])
+
+
+def test_a_batch_of_any_length_is_stored_in_portions(house: House) -> None:
+    long = [ScriptedSpan(trace=1, span=number + 1) for number in range(1_300)]
+    short = [ScriptedSpan(trace=trace, span=1) for trace in range(2, 300)]
+    assert house.take([*long, *short]) == 1_598
+    assert house.take([*long, *short]) == 0
+    assert len(spans_of_traces(house.store, [trace_name(1)])[trace_name(1)]) == 3
+    assert not list(check_payloads(house.store))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tokencapital.core.clock import Clock
@@ -13,6 +13,7 @@ from tokencapital.store.database import Store
 from tokencapital.store.spans import Bundle, Pair, SpanRow, Told, add_spans
 
 _Placed = list[tuple[Any, Any, Any]]
+_AT_ONCE = 512
 
 
 class SpanKeeper:
@@ -29,10 +30,12 @@ class SpanKeeper:
 
     def keep(self, batch: SpanBatch) -> int:
         """The spans of the batch are stored; returns how many of them were new."""
-        by_trace, pairs = _by_trace(read_protobuf(unpacked(batch.body)))
-        if not pairs:
-            return 0
-        told = Told(pairs, lambda known: bundles(by_trace, known), batch.application)
+        by_trace = _by_trace(read_protobuf(unpacked(batch.body)))
+        return sum(self._keep(some, batch.application) for some in _portions(by_trace))
+
+    def _keep(self, by_trace: dict[str, _Placed], application: str | None) -> int:
+        pairs = frozenset([(trace, one[2].span_id.hex()) for trace, placed in by_trace.items() for one in placed])
+        told = Told(pairs, lambda known: bundles(by_trace, known), application)
         return add_spans(self._store, told, self._clock.now())
 
 
@@ -51,12 +54,27 @@ def bundles(by_trace: dict[str, _Placed], known: frozenset[Pair]) -> list[Bundle
     return found
 
 
-def _by_trace(batch: Batch) -> tuple[dict[str, _Placed], frozenset[Pair]]:
+def _by_trace(batch: Batch) -> dict[str, _Placed]:
     by_trace: dict[bytes, _Placed] = {}
     for placed in spans_of(batch):
         by_trace.setdefault(placed[2].trace_id, []).append(placed)
-    named = {trace.hex(): placed for trace, placed in by_trace.items()}
-    return named, frozenset([(trace, one[2].span_id.hex()) for trace, placed in named.items() for one in placed])
+    return {trace.hex(): placed for trace, placed in by_trace.items()}
+
+
+def _portions(by_trace: dict[str, _Placed]) -> Iterator[dict[str, _Placed]]:
+    """The spans in portions that take some ten milliseconds each, so that nobody else who writes waits long."""
+    portion: dict[str, _Placed] = {}
+    room = _AT_ONCE
+    for trace, placed in by_trace.items():
+        for start in range(0, len(placed), _AT_ONCE):
+            some = placed[start : start + _AT_ONCE]
+            if len(some) > room or trace in portion:
+                yield portion
+                portion, room = {}, _AT_ONCE
+            portion[trace] = some
+            room -= len(some)
+    if portion:
+        yield portion
 
 
 def _row(trace: str, name: str, span: Any) -> SpanRow:
