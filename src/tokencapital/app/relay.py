@@ -96,9 +96,8 @@ class RelayRoutes:
 
     def routes(self) -> list[Route]:
         """What is mounted behind the relay."""
-        asked = [
-            Route(path, self._endpoints[wire], methods=["POST"]) for path, wire in WIRES.items() if wire not in ANSWERING
-        ]
+        wires = {path: wire for path, wire in WIRES.items() if wire not in ANSWERING}
+        asked = [Route(path, self._endpoints[wire], methods=["POST"]) for path, wire in wires.items()]
         one = "/v1/responses/{response}"
         return [
             *asked,
@@ -170,7 +169,13 @@ def answerer_of(platform: Platform, cleaner: CallCleaner) -> HouseAnswerer:
 
     answerer = HouseAnswerer(platform, cleaner, patient)
     platform.closers.append(answerer.close)
+    _ANSWERERS[platform] = answerer
     return answerer
+
+
+def find_answerer(platform: Platform) -> HouseAnswerer | None:
+    """The capabilities' own answers in a house that is served in this process; None: none was made."""
+    return _ANSWERERS.get(platform)
 
 
 def find_relay(platform: Platform) -> Relay | None:
@@ -190,6 +195,7 @@ def providers_of(platform: Platform) -> Providers:
 
 
 _OF: WeakKeyDictionary[Platform, Relay] = WeakKeyDictionary()
+_ANSWERERS: WeakKeyDictionary[Platform, HouseAnswerer] = WeakKeyDictionary()
 
 
 def _took(call: Call) -> Took:

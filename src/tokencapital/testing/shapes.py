@@ -361,11 +361,8 @@ def _message_events(said: Spoken) -> Iterator[dict[str, Any]]:
 
 def _block_events(place: int, block: dict[str, Any]) -> Iterator[dict[str, Any]]:
     kind = block["type"]
-    empty: dict[str, Any] = {
-        "text": {"text": ""},
-        "tool_use": {"input": {}},
-        "thinking": {"thinking": "", "signature": ""},
-    }[kind]
+    fields = {"text": ("text",), "tool_use": ("input",), "thinking": ("thinking", "signature")}[kind]
+    empty: dict[str, Any] = {name: {} if name == "input" else "" for name in fields}
     yield {"type": "content_block_start", "index": place, "content_block": {**block, **empty}}
     if kind == "text":
         deltas = [{"type": "text_delta", "text": one} for one in _pieces(block["text"])]
