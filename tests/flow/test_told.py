@@ -34,6 +34,18 @@ def house(tmp_path: Path) -> Iterator[Platform]:
         yield platform
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A house in which nothing is kept, for all that it refuses."""
+    mail = CapabilitySettings(contract=ContractKind.LABEL)
+    store = str(tmp_path_factory.mktemp("refusing") / "s.db")
+    with (
+        Platform.open(Settings(store=store, capabilities={MAIL: mail})) as platform,
+        TestClient(build_app(platform)) as opened,
+    ):
+        yield opened
+
+
 @pytest.fixture
 def client(house: Platform) -> Iterator[TestClient]:
     with TestClient(build_app(house)) as opened:
@@ -181,8 +193,8 @@ def test_one_bad_judgment_of_a_list_loses_no_other(client: TestClient) -> None:
         (said(kind="sent_unchanged", trajectory="t", expert=" "), "expert"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_the_reason(client: TestClient, body: dict[str, Any], why: str) -> None:
-    answer = client.post(JUDGMENTS, json=body)
+def test_what_makes_no_sense_is_refused_with_the_reason(refusing: TestClient, body: dict[str, Any], why: str) -> None:
+    answer = refusing.post(JUDGMENTS, json=body)
     assert answer.status_code == 400
     assert why in answer.json()["error"]["message"]
 
@@ -242,6 +254,6 @@ def test_outcomes_come_once_and_a_bad_one_loses_no_other(client: TestClient) -> 
         (b'{"trajectory":"","name":"n","value":1}', 400),
     ],
 )
-def test_no_body_of_outcomes_breaks_the_house(client: TestClient, body: bytes, status: int) -> None:
-    assert client.post(OUTCOMES, content=body).status_code == status
-    assert client.post(JUDGMENTS, content=body).status_code == 400
+def test_no_body_of_outcomes_breaks_the_house(refusing: TestClient, body: bytes, status: int) -> None:
+    assert refusing.post(OUTCOMES, content=body).status_code == status
+    assert refusing.post(JUDGMENTS, content=body).status_code == 400
