@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -144,19 +144,27 @@ class _Upstream:
 
     def close(self) -> None:
         """Nobody is answered any more."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    async def _end(self) -> None:
+        self._server.close()
+        others = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+        for one in others:
+            one.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
+        broken = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError)
+        with closing(writer), suppress(*broken):
             while head := await reader.readuntil(b"\r\n\r\n"):
                 sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
                 await reader.readexactly(int(sizes[0].partition(b":")[2]) if sizes else 0)
                 length = b"content-length: %d\r\n\r\n" % len(_ANSWER)
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" + length + _ANSWER)
                 await writer.drain()
-        writer.close()
 
 
 def _free_port() -> int:
