@@ -32,7 +32,7 @@ Handler = Callable[[Sequence[Any]], None]
 REPORT = "report.json"
 _PIECE_BYTES = 2 << 20
 TURN_S, LONG_TURN_S = 0.020, 0.200
-"""So long a batch takes, half of it in a transaction: where whoever else writes has to wait, and where nobody has to."""
+"""So long a batch takes, half of it in a transaction: where others who write have to wait, and where they have not."""
 _FEW, _MANY = 8, 512
 _BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
 _FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)

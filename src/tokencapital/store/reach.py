@@ -18,7 +18,7 @@ from tokencapital.core.errors import StoreUnavailable
 
 CONNECT_S = 3
 """So long a server may take to let somebody in."""
-PROBE_S, LOOP_S, ELSE_S = 1.0, 3.0, 60.0
+PROBE_S, LOOP_S, ELSE_S = 1.0, 2.0, 60.0
 """So long it may take to answer a probe, what an event loop waits for, and what a thread waits for."""
 _EVERY_S = 1.0
 
