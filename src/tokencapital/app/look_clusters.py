@@ -1,9 +1,9 @@
 """How many kinds of work there are in a sample, and which case is of which: numbers in, numbers out.
 
 Ward's clustering (1963) merges what is closest first; the height of a merge says what it costs. A number of kinds is
-kept where merging them any further would cost a multiple of the merge before (the longest lifetime in the tree, as in
-Fred and Jain 2005, *Combining multiple clusterings using evidence accumulation*). The multiple is fixed: a cloud of
-points without kinds stays well below it (`tests/unit/app/test_look_clusters.py` draws some).
+kept where merging them any further would cost a multiple of the merge before (a long lifetime in the tree, as in Fred
+and Jain 2005, *Combining multiple clusterings using evidence accumulation*). The multiple is fixed, and was not fitted
+to any labels: a round cloud of points stays below it, one that is drawn out in one direction may be cut in two.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def nearest_centre(points: Floats, centres: Floats) -> Numbers:
 
 
 def _kinds(heights: Floats, steep: float, most: int) -> int:
-    """The largest number of kinds at which the next merge costs so many times the one before it; 1: there is none.
+    """The coarsest number of kinds at which the next merge costs so many times the one before it, and on from there
+    while the same holds of one more; 1: there is none. What stands out further down the tree are topics.
 
     `heights` are those of the merges, the last first: heights[k - 2] is what going from k kinds to k - 1 costs.
     """
@@ -89,4 +90,6 @@ def _kinds(heights: Floats, steep: float, most: int) -> int:
     for count in range(2, min(most, len(heights) - 1) + 1):
         if heights[count - 2] >= steep * max(heights[count - 1], 1e-9):
             found = count
+        elif found > 1:
+            break
     return found

@@ -11,7 +11,8 @@ _ALIKE = 0.7
 _MOST_NAMED = 20
 _SHORTEST_PREFIX = 20
 _KEPT_CHARS = 4_000
-_FEWEST = 2
+_FEWEST = 10
+"""What fewer cases than that have in common may be some customers' words, and not the application's."""
 
 
 class PromptFamilies:
