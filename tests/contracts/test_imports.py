@@ -20,7 +20,7 @@ from tokencapital.core.split import Split
 from tokencapital.meter.energy import LocalEstimate
 from tokencapital.meter.meter import Meter
 from tokencapital.meter.prices import PriceBook
-from tokencapital.record.exports import write_jsonl
+from tokencapital.record.exports import write_jsonl, write_parquet
 from tokencapital.record.imports.cases import read_cases_file
 from tokencapital.record.imports.chat import read_chat
 from tokencapital.record.imports.landing import ERASED, Landed, Lander, Landing
@@ -312,3 +312,15 @@ def test_skips_are_counted_by_reason(store: Store) -> None:
     one = lander(store)
     one.land(Bunch((Skip("a", "x"), Skip("b", "x"), Skip("c", "y"))))
     assert [skip.why for skip in one.landed.skipped] == ["x", "x", "y"]
+
+
+def test_a_table_holds_what_the_lines_hold(store: Store, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    landed(store, read_trajectories(written(tmp_path / "a.jsonl", *(run(n) for n in range(3))), NOW))
+    counted = write_parquet(store, Wanted(capability=BOOK), tmp_path / "t.parquet", lambda _: None)
+    rows = parquet.read_table(tmp_path / "t.parquet").to_pylist()
+    assert (counted.trajectories, [one["id"] for one in rows]) == (3, ["run-0", "run-1", "run-2"])
+    assert rows[1]["answer"] == '"table 1 is yours"' and rows[1]["erased"] is False
+    assert len(msgspec.json.decode(rows[1]["steps"])) == 3
+    assert write_parquet(store, Wanted(since=NOW), tmp_path / "none.parquet", lambda _: None).trajectories == 0

@@ -113,6 +113,14 @@ def test_what_says_the_same_or_nothing_or_again_is_no_conflict(store: Store) -> 
     assert judge(store, said(2, "a", {"k": 9})) == []
 
 
+def test_what_was_edited_in_work_contradicts_nobody(store: Store) -> None:
+    came(store, 1)
+    assert judge(store, said(1, "a", "x"), said(1, "b", "y", DrawKind.IN_WORK)) == []
+    (name,) = judge(store, said(1, "c", "z"))
+    found = conflicts.find_conflict(store, name)
+    assert found is not None and found.judgments == ("a-1-uniform", "c-1-uniform")
+
+
 def test_what_was_taken_back_or_lapsed_disagrees_with_nobody(store: Store) -> None:
     came(store, 1)
     judge(store, said(1, "a", "x"), said(1, "b", "y"))
