@@ -30,7 +30,8 @@ from tokencapital.serve.providers import Providers, open_providers
 from tokencapital.serve.relay import Relay, RelayParts
 from tokencapital.serve.relay_call import Took
 from tokencapital.serve.relay_wire import WIRES, refusal
-from tokencapital.serve.shapes import read_call
+from tokencapital.serve.shapes import usage_of
+from tokencapital.serve.shapes.tokens import UNKNOWN
 from tokencapital.serve.wire import ANSWERING
 
 _FRESH_S = 1.0
@@ -133,6 +134,7 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     platform.closers.append(names.close)
     purse = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
     platform.closers.append(purse.close)
+    platform.watched.limits = purse.standing
     stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
     cleaner = CallCleaner(platform.settings, platform.redaction, platform.store.key)
     answerer = answerer_of(platform, cleaner)
@@ -200,7 +202,7 @@ _ANSWERERS: WeakKeyDictionary[Platform, HouseAnswerer] = WeakKeyDictionary()
 
 def _took(call: Call) -> Took:
     """What a call says it took; what it cost is found by whoever holds the limits."""
-    return read_call(call).usage, None
+    return usage_of(call.wire, call.response or b"") or UNKNOWN, None
 
 
 def _unknown(wire: Wire) -> Response:
