@@ -18,7 +18,7 @@ from tokencapital.core.call import UNSORTED
 from tokencapital.core.errors import InputError, SettingsError
 from tokencapital.record.imports.cases import read_cases_file
 from tokencapital.record.imports.chat import read_chat
-from tokencapital.record.imports.landing import Landed, Lander, Landing, pseudonym, reasons
+from tokencapital.record.imports.landing import Landed, Lander, Landing, pseudonym
 from tokencapital.record.imports.langfuse import read_langfuse
 from tokencapital.record.imports.langfuse_api import LangfuseApi
 from tokencapital.record.imports.litellm import read_litellm
@@ -36,8 +36,6 @@ from tokencapital.store.steps import steps_by_response
 SETTLED = timedelta(seconds=30)
 """While an import follows a server it leaves what is younger for the next round: it may still grow."""
 FOLLOW_S = 15.0
-MOST_TOLD = 10_000
-"""So many lines that were left out are told one by one; all are counted."""
 
 ToldOf = Callable[[int, int], None]
 """Hears how much of how much is done."""
@@ -236,6 +234,6 @@ def _report(asked: ImportAsked, source: str, landed: Landed) -> ImportReport:
         judgments=landed.judgments,
         known=landed.known,
         unsorted=landed.unsorted,
-        skipped_by_reason=reasons(landed.skipped),
-        skipped=tuple(landed.skipped[:MOST_TOLD]),
+        skipped_by_reason=dict(sorted(landed.reasons.items(), key=lambda one: -one[1])),
+        skipped=tuple(landed.skipped),
     )

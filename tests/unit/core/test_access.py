@@ -29,7 +29,11 @@ def test_a_key_that_was_miscopied_is_none(place: int, letter: str) -> None:
     assert is_secret(changed) == (changed == secret)
 
 
-@pytest.mark.parametrize("text", ["", "tcap_", "sk-proj-abc", make_secret()[:-1], make_secret() + "0", "TCAP_" + "0" * 49])
+@pytest.mark.parametrize(
+    "text",
+    ["", "tcap_", "sk-proj-abc", make_secret()[:-1], make_secret() + "0", "TCAP_" + "0" * 49],
+    ids=["nothing", "prefix", "another", "short", "long", "capitals"],
+)
 def test_what_is_no_key_is_not_taken_for_one(text: str) -> None:
     assert not is_secret(text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -31,6 +31,8 @@ from tokencapital.store.outcomes import append_outcomes, known_outcomes
 from tokencapital.store.schema import trajectory
 from tokencapital.store.steps import append_steps, steps_there
 
+MOST_TOLD = 10_000
+"""So many things that were left out are told one by one; all are counted."""
 ERASED = "its words were erased here"
 NOT_HERE = "what it is about is not here"
 NO_FIT = "the answer does not fit the contract of its capability"
@@ -59,6 +61,14 @@ class Landed(Struct):
     known: int = 0
     unsorted: int = 0
     skipped: list[Skip] = []
+    reasons: dict[str, int] = {}
+
+    def leave_out(self, some: Iterable[Skip]) -> None:
+        """They are counted, and the first of them are remembered one by one."""
+        for one in some:
+            self.reasons[one.why] = self.reasons.get(one.why, 0) + 1
+            if len(self.skipped) < MOST_TOLD:
+                self.skipped.append(one)
 
 
 class Lander:
@@ -72,7 +82,7 @@ class Lander:
 
     def land(self, bunch: Bunch) -> None:
         """All of the bunch is stored and its cursor with it, or nothing is; what was here before stays as it is."""
-        self.landed.skipped += [one for one in bunch.told if isinstance(one, Skip)]
+        self.landed.leave_out(one for one in bunch.told if isinstance(one, Skip))
         with self._store.begin() as connection:
             self._work(connection, list(self._found(bunch)))
             self._outcomes([one for one in bunch.told if isinstance(one, Seen)])
@@ -138,7 +148,7 @@ class Lander:
             some[0].place.silent.record([one.exchange for one in some])
         erased = set(there.values()) - set(read_cases(self._store, there.values()))
         kept = [(where, one) for where, one in placed if there.get(one.id) not in erased]
-        self.landed.skipped += [Skip(where, ERASED) for where, one in placed if there.get(one.id) in erased]
+        self.landed.leave_out(Skip(where, ERASED) for where, one in placed if there.get(one.id) in erased)
         steps = {step.id: step for _, one in kept for step in one.steps}
         for known in steps_there(connection, steps):
             del steps[known]
@@ -155,7 +165,7 @@ class Lander:
             done = read_trajectory(self._store, one.trajectory) if one.trajectory else None
             declared = self._landing.rules.observed(capability).capability.name if capability else UNSORTED
             if one.key is not None and (capability is None or declared == UNSORTED != capability):
-                self.landed.skipped.append(Skip(one.where, UNKNOWN_KEY))
+                self.landed.leave_out([Skip(one.where, UNKNOWN_KEY)])
                 continue
             outcomes[one.id] = Outcome(
                 id=one.id,
@@ -178,7 +188,7 @@ class Lander:
             if isinstance(judgment, Judgment):
                 fresh.append(judgment)
             elif judgment is not None:
-                self.landed.skipped.append(judgment)
+                self.landed.leave_out([judgment])
         if not fresh:
             return
         hold_memory(connection)
@@ -233,11 +243,6 @@ def fits(kind: ContractKind, answer: Value) -> bool:
 def pseudonym(key: bytes, kind: str, told: str) -> str:
     """What a person is called here whom another tool knows by an account or an address."""
     return f"{kind}-{keyed_digest(key, f'{kind} {told}'.encode('utf-8', 'surrogatepass'))[:12]}"
-
-
-def reasons(skipped: Iterable[Skip]) -> dict[str, int]:
-    """How much was left out for each reason."""
-    return dict(Counter(one.why for one in skipped).most_common())
 
 
 def _put(found: Found, place: Observed) -> Found:
