@@ -76,6 +76,7 @@ class Pool:
 
     def __init__(self, origin: Origin, client: Client) -> None:
         self.origin = origin
+        self.where = origin.name
         self.loop = client.loop
         self.active = client.active
         self.most_head_bytes = _MOST_HEAD_BYTES

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import httptools
 from msgspec import Struct
 
 from tokencapital.core.errors import ModelError, ModelGarbage, ModelTimeout, ModelUnavailable
-
-if TYPE_CHECKING:
-    from tokencapital.serve.upstream import Pool
 
 _READ_AHEAD = 1 << 20
 """So many bytes of an answer wait unread before the provider is held back."""
@@ -176,6 +173,23 @@ class Answer:
                 waiter.set_result(None)
 
 
+class Home(Protocol):
+    """Where a connection belongs: its event loop, the answers that are waited for there, and bounds."""
+
+    loop: asyncio.AbstractEventLoop
+    active: set[Answer]
+    where: str
+    most_head_bytes: int
+
+    def give_back(self, connection: Connection) -> None:
+        """The connection is idle."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is gone."""
+        ...
+
+
 class Connection(asyncio.Protocol):
     """One connection. It goes back to its pool when an answer is whole and the provider keeps it open."""
 
@@ -194,9 +208,9 @@ class Connection(asyncio.Protocol):
         "where",
     )
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Home) -> None:
         self.loop = pool.loop
-        self.where = pool.origin.name
+        self.where = pool.where
         self.closed = self.used = False
         self.idle_s = 0.0
         self._pool = pool
