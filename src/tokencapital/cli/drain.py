@@ -26,6 +26,7 @@ def drain(
     """
     from tokencapital.app.draining import drain_once, drain_until, put_back, spool_state
     from tokencapital.app.house import settings_of
+    from tokencapital.app.logs import set_up_logs
     from tokencapital.app.processes import told_to_stop, when_parent_ends
     from tokencapital.core.clock import SystemClock
     from tokencapital.core.ids import IdSource
@@ -34,6 +35,7 @@ def drain(
     with told_plainly():
         settings = settings_of(config, store)
         if follow:
+            set_up_logs(settings.logs)
             with told_to_stop() as stop:
                 when_parent_ends(stop.set)
                 drain_until(settings, stop)
