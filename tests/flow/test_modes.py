@@ -226,3 +226,31 @@ def test_an_answer_goes_out_only_in_the_shape_that_the_app_expects(tmp_path: Pat
         assert told(logprobs=True) == "other"
         assert told(tools=[tool], tool_choice="required") == "other"
         assert told(tools=[tool]) == "card_lost"
+
+
+def test_a_capability_answers_by_its_name_in_every_wire(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    said: Any = {"model": TRIAGE, "max_tokens": 9, "messages": [{"role": "user", "content": KNOWN}]}
+    with (
+        housed(tmp_path, upstream.url, Mode.ANSWER) as (house, address),
+        openai.OpenAI(base_url=f"{address}/v1", api_key="sk", max_retries=0) as of_openai,
+        anthropic.Anthropic(base_url=address, api_key="sk", max_retries=0) as of_anthropic,
+    ):
+        teach(house, address, program(address, KNOWN)["chat"].trajectory or "", "card_lost")
+        asked = len(upstream.received)
+        message = of_anthropic.messages.create(**said)
+        assert (message.content[0].text, message.stop_reason) == ("card_lost", "end_turn")  # type: ignore[union-attr]
+        assert message.usage.output_tokens == 0
+        with of_anthropic.messages.stream(**said) as streamed:
+            assert streamed.get_final_text() == "card_lost"
+        response = of_openai.responses.create(model=TRIAGE, input=KNOWN)
+        assert (response.output_text, response.status) == ("card_lost", "completed")
+        assert response.usage is not None and response.usage.total_tokens == 0
+        with of_openai.responses.stream(model=TRIAGE, input=KNOWN) as events:
+            seen = [event.type for event in events]
+            assert events.get_final_response().output_text == "card_lost"
+        assert (seen[0], seen[-1]) == ("response.created", "response.completed")
+        with pytest.raises(anthropic.BadRequestError, match="not text") as refused:
+            picture = {"type": "image", "source": {"type": "url", "url": "http://127.0.0.1/x.png"}}
+            of_anthropic.messages.create(**{**said, "messages": [{"role": "user", "content": [picture]}]})
+        assert refused.value.body["type"] == "error"  # type: ignore[index,call-overload]
+        assert len(upstream.received) == asked

@@ -183,6 +183,7 @@ def test_embeddings_and_counts_are_read() -> None:
     found = read(Wire.EMBEDDINGS, json.dumps(vectors).encode(), {"model": "e", "input": ["a", "b"]})
     assert found.messages == (Message("user", "a"), Message("user", "b"))
     assert (found.answer, found.usage, found.failure) == ((), Usage(3, 0), None)
+    assert usage_of(Wire.EMBEDDINGS, json.dumps(vectors).encode()) == Usage(3, 0)
     counted = read(Wire.COUNT_TOKENS, b'{"input_tokens": 14}', {"model": "c", "messages": []})
     assert (counted.usage, counted.failure) == (Usage(0, 0), None)
 

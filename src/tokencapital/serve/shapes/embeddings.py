@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tokencapital.core.case import Json, Message
-from tokencapital.core.quantity import Usage
 from tokencapital.serve.shapes.bodies import word
 from tokencapital.serve.shapes.pieces import Came, Said, error_code, parameters
-from tokencapital.serve.shapes.tokens import usage_in
+from tokencapital.serve.shapes.tokens import usage_in, written_none
 
 _SPOKEN = frozenset({"model", "input"})
 
@@ -26,10 +25,9 @@ def read_request(body: Mapping[str, Json]) -> Said:
 
 def read_answer(body: Mapping[str, Json]) -> Came:
     """What the answer says besides its vectors; embedding writes no token."""
-    usage = usage_in(body.get("usage"))
     failure = error_code(body) or (None if isinstance(body.get("data"), list) else "the answer has no data")
     return Came(
-        usage=Usage(usage.input, usage.output or 0, usage.cache_read) if usage.input is not None else usage,
+        usage=written_none(usage_in(body.get("usage"))),
         model=word(body.get("model")),
         response=word(body.get("id")),
         failure=failure,

@@ -59,7 +59,15 @@ def usage_of(wire: Wire, body: bytes) -> Usage | None:
         told = _last_told(plain)
         if wire is Wire.MESSAGES:
             told = merged(_first_told(plain), told) or None
-    return usage_in(told) if told else None
+    if not told:
+        return None
+    usage = usage_in(told)
+    return written_none(usage) if wire is Wire.EMBEDDINGS else usage
+
+
+def written_none(usage: Usage) -> Usage:
+    """The usage of a call that writes no token, where the provider told what it read."""
+    return usage if usage.input is None else Usage(usage.input, usage.output or 0, usage.cache_read)
 
 
 def usage_in(told: Json) -> Usage:
