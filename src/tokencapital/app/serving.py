@@ -17,10 +17,14 @@ from tokencapital.store.database import dialect_of
 
 
 class House(Struct, frozen=True):
-    """Which house is served: its settings' file and its store, as they were named. None: as configured."""
+    """Which house is served: its settings' file and its store, as they were named. None: as configured.
+
+    `options` are those of the command that its workers are given too.
+    """
 
     config: Path | None
     store: str | None
+    options: tuple[str, ...] = ()
 
 
 def check_workers(workers: int, store: str) -> None:
@@ -44,7 +48,7 @@ def beside_a_drain(house: House, serve: Callable[[], None]) -> None:
 
 def serve_many(house: House, workers: int, listener: socket.socket) -> None:
     """So many processes serve what comes to the socket, each begun anew if it ends, until this one is told to stop."""
-    command = [*house_command("serve", house.config, house.store), "--listener", str(listener.fileno())]
+    command = [*house_command("serve", house.config, house.store), *house.options, "--listener", str(listener.fileno())]
 
     def serve() -> None:
         with told_to_stop() as stop:

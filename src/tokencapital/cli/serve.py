@@ -50,7 +50,8 @@ def serve(
             opened = listen(host, port)
             _tell(platform, host, opened.getsockname()[1])
             recording_of(platform, drains=False)
-            house = House(config, store)
+            told = {"--log-format": log_format, "--log-level": log_level}
+            house = House(config, store, tuple(part for name, one in told.items() if one for part in (name, one.value)))
             if workers == 1:
                 beside_a_drain(house, lambda: _serve(platform, opened))
                 return
