@@ -260,9 +260,7 @@ def _append(
             said.sequence,
             MemoryEventKind.JUDGED,
             said,
-            learnable=splits[groups[said.case]] is Split.TRAIN
-            and said.id in taught
-            and said.can_teach,
+            learnable=splits[groups[said.case]] is Split.TRAIN and said.id in taught and said.can_teach,
             change=Change(said.expert, said.at),
         )
         for said in numbered
