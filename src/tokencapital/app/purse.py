@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from time import monotonic
 
 from tokencapital.app.access_settings import named_apart
 from tokencapital.app.settings import Settings
@@ -99,11 +100,12 @@ class Purse:
         """
         if self._fits(share, wanted, now):
             return True
-        if self._shares.want(share, wanted):
-            self._shares.wait(share, _WAIT_S)
-        if self._fits(share, wanted, now):
-            return False
-        if not share.failing and not share.asked:
+        until = monotonic() + _WAIT_S
+        while monotonic() < until and self._shares.want(share, wanted):
+            self._shares.wait(share, until - monotonic())
+            if self._fits(share, wanted, now):
+                return False
+        if share.dry and not share.failing:
             raise _used_up(share, (share.window.end - now).total_seconds())
         if share.limit.hard:
             raise LimitReached(

@@ -28,7 +28,9 @@ Ask = Callable[[ShareAsked], Amount]
 class Share:
     """What this process may take of a pot in one window, good `until` the store has to be heard of again."""
 
-    __slots__ = ("again_at", "asked", "failing", "limit", "name", "need", "over", "pot", "until", "used_at", "window")
+    __slots__ = (
+        "again_at", "asked", "dry", "failing", "limit", "name", "need", "over", "pot", "until", "used_at", "window",
+    )  # fmt: skip
 
     def __init__(self, limit: Limit, name: str, window: Window, used_at: float) -> None:
         self.limit = limit
@@ -39,6 +41,7 @@ class Share:
         self.used_at = used_at
         self.again_at = 0.0
         self.asked = False
+        self.dry = False
         self.failing = False
         self.need = NOTHING
         self.over = 0
@@ -69,6 +72,7 @@ class Shares:
         self._replica = replica
         self._ticks = ticks
         self._shares: dict[tuple[str, datetime], Share] = {}
+        self._asking: set[Share] = set()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -89,7 +93,7 @@ class Shares:
         """The store is asked for more of this share, and at least for the need; False: it just was, in vain."""
         if self._ticks() < share.again_at:
             return False
-        share.need = need
+        share.need += need
         if not share.asked:
             share.asked = True
             if self._thread is None and not self._closed:
@@ -100,7 +104,7 @@ class Shares:
 
     def wait(self, share: Share, seconds: float) -> None:
         """Returns when the store has answered about the share, or after so many seconds."""
-        self._changed.wait_for(lambda: not share.asked or self._closed, seconds)
+        self._changed.wait_for(lambda: self._closed or not (share.asked or share in self._asking), seconds)
 
     def close(self) -> None:
         """What is not spent is given back where the store can be reached, and nothing is asked any more."""
@@ -111,7 +115,7 @@ class Shares:
             return
         self._thread.join()
         for share in self.all():
-            if not self._settle(share, NOTHING):
+            if not self._settle(share, None):
                 return
 
     def _work(self) -> None:
@@ -123,7 +127,7 @@ class Shares:
                 waiting = [share for share in self._shares.values() if share.asked]
             for share in waiting or self._due():
                 idle = not share.asked and share.used_at < self._ticks() - LEASE.total_seconds()
-                self._settle(share, NOTHING if idle else _usual(share))
+                self._settle(share, None if idle else _part(share.limit.most))
 
     def _due(self) -> list[Share]:
         """Shares that end soon while they are used, or that nobody uses any more; windows that are over are dropped."""
@@ -149,15 +153,19 @@ class Shares:
             return share.pot.granted != share.pot.spent and not share.failing
         return share.until is None or share.until - now < LEASE / 2 or share.failing
 
-    def _settle(self, share: Share, want: Amount) -> bool:
+    def _settle(self, share: Share, more: Amount | None) -> bool:
         """The store and the share agree on what it may take; False: the store does not answer.
 
-        What is given back can be taken by nobody here from the moment that it is offered.
+        It is filled up by what requests wait for and so much more; None: what is not spent is given back, and can be
+        taken by nobody here from the moment that it is offered.
         """
         now = self._clock.now()
         window = share.window
         with self.lock:
             spent = share.pot.spent
+            want = NOTHING if more is None else more + share.need
+            share.need, share.asked = NOTHING, False
+            self._asking.add(share)
             share.pot.granted = share.pot.granted.least(spent + want)
         asked = ShareAsked(
             pot=share.name,
@@ -179,23 +187,19 @@ class Shares:
         return granted is not None
 
     def _answered(self, share: Share, asked: ShareAsked, granted: Amount | None) -> None:
-        share.asked = False
+        self._asking.discard(share)
         share.failing = granted is None
         if granted is None:
             share.again_at = self._ticks() + _AGAIN_S
             return
-        share.pot.granted, share.need = granted, NOTHING
+        share.pot.granted = granted
         share.until = asked.until
-        short = granted != asked.spent + asked.want
-        share.again_at = self._ticks() + _AGAIN_S if short else 0.0
-
-
-def _usual(share: Share) -> Amount:
-    """What a share is filled up to: a part of the limit, and what somebody needs at once on top of it."""
-    return _part(share.limit.most) + share.need
+        share.dry = granted != asked.spent + asked.want
+        share.again_at = self._ticks() + _AGAIN_S if share.dry else 0.0
 
 
 def _part(most: Most) -> Amount:
+    """What a share is filled up with."""
     return Amount((most.requests or 0) // _PARTS, (most.tokens or 0) // _PARTS, (most.nano_usd or 0) // _PARTS)
 
 
