@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tokencapital.core.case import Json, Message, ToolCall
 from tokencapital.record.redaction_known import SHAPES, Known
-from tokencapital.record.redaction_secrets import ADDRESSED, BEFORE, LONG, RUN, SECRETS, Secret
+from tokencapital.record.redaction_secrets import ADDRESSED, BEFORE, ESCAPE, LONG, RUN, SECRETS, Secret
 from tokencapital.serve.shapes.bodies import is_stream
 
 Swap = Callable[[str], tuple[str, int]]
@@ -56,7 +56,7 @@ class Redaction:
         exact = [Secret(_LITERAL, (one,), re.escape(one)) for one in own]
         self._literals = [_kind(one) for one in exact]
         self._secrets = [_kind(one) for one in SECRETS]
-        self._known = [(kind.value, SHAPES[kind]) for kind in dict.fromkeys(known)]
+        self._known = [(kind.value, SHAPES[kind]) for kind in sorted(set(known), key=list(SHAPES).index)]
         self._patterns = [(mark_of(name), re.compile(one)) for name, one in (patterns or {}).items()]
 
     @property
@@ -227,11 +227,11 @@ class _Swapping:
 
 
 def _kind(one: Secret) -> _Kind:
-    raw = one.pattern.encode()
+    raw = one.pattern.replace(ESCAPE, r"\\").encode()
     return _Kind(
         mark=mark_of(one.name),
         raw_signs=tuple(sign.encode() for sign in one.signs),
-        pattern=re.compile(one.pattern, re.ASCII),
+        pattern=re.compile(one.pattern.replace(ESCAPE, ""), re.ASCII),
         raw_pattern=re.compile(raw),
     )
 

@@ -72,12 +72,13 @@ SHAPES: Mapping[Known, Shape] = {
         _anything,
         ("@",),
     ),
-    Known.PHONE: Shape(
-        re.compile(r"(?<![\w.+-])(?:\+|00|\(0|0(?=\d{1,5}[ /-]))\d(?:[ ()/.-]{0,2}\d){5,14}(?![\w-])", re.ASCII),
-        is_phone,
-    ),
     Known.IBAN: Shape(
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])", re.ASCII), is_iban
     ),
     Known.CARD: Shape(re.compile(r"(?<![\w.+-])[2-6](?:[ -]?\d){12,18}(?![\w-])", re.ASCII), is_card),
+    Known.PHONE: Shape(
+        re.compile(r"(?<![\w.+-])(?:\+|00|\(0|0(?=\d{1,5}[ /-]))\d(?:[ ()/.-]{0,2}\d){5,14}(?![\w-])", re.ASCII),
+        is_phone,
+    ),
 }
+"""In the order in which they are looked for: parts of an account's number look like a telephone's."""

@@ -12,12 +12,18 @@ from msgspec import Struct
 
 def _begin(sign: str, around: str = r"A-Za-z0-9_") -> str:
     """The sign where it is not within a word, nor within an escape sequence; first, so that it is found fast."""
+    escaped = ESCAPE if sign[0] in "bfnrtu[" else ""
     return (
-        rf"{sign}(?:(?<![{around}\\]{sign})|(?<=\\[nrtbf]{sign})|(?<=\\u[0-9A-Fa-f]{{4}}{sign})|(?<=[^\\]\\\\{sign}))"
+        rf"{sign}(?:(?<![{escaped}{around}]{sign})|(?<=\\[nrtbf]{sign})|(?<=\\u[0-9A-Fa-f]{{4}}{sign})"
+        rf"|(?<=[^\\]\\\\{sign})|(?<=[^\\]\\\\\\\\{sign}))"
     )
 
 
 _QUOTE = r"(?:\\{0,4}[\"'])?"
+
+
+ESCAPE = "<escape>"
+"""In a pattern: what begins an escape sequence. Text has none, bytes of JSON have the backslash."""
 
 
 class Secret(Struct, frozen=True):
