@@ -75,7 +75,7 @@ SHAPES: Mapping[Known, Shape] = {
     Known.IBAN: Shape(
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])", re.ASCII), is_iban
     ),
-    Known.CARD: Shape(re.compile(r"(?<![\w.+-])[2-6](?:[ -]?\d){12,18}(?![\w-])", re.ASCII), is_card),
+    Known.CARD: Shape(re.compile(r"(?<![\w.+-])(?<!\d[ -])[2-6](?:[ -]?\d){12,18}(?![\w-])", re.ASCII), is_card),
     Known.PHONE: Shape(
         re.compile(r"(?<![\w.+-])(?:\+|00|\(0|0(?=\d{1,5}[ /-]))\d(?:[ ()/.-]{0,2}\d){5,14}(?![\w-])", re.ASCII),
         is_phone,

@@ -15,7 +15,7 @@ def _begin(sign: str, around: str = r"A-Za-z0-9_") -> str:
     escaped = ESCAPE if sign[0] in "bfnrtu[" else ""
     return (
         rf"{sign}(?:(?<![{escaped}{around}]{sign})|(?<=\\[nrtbf]{sign})|(?<=\\u[0-9A-Fa-f]{{4}}{sign})"
-        rf"|(?<=[^\\]\\\\{sign})|(?<=[^\\]\\\\\\\\{sign}))"
+        rf"|(?<=\\\\{sign}))"
     )
 
 
