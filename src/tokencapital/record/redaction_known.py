@@ -77,7 +77,9 @@ SHAPES: Mapping[Known, Shape] = {
     ),
     Known.CARD: Shape(re.compile(r"(?<![\w.+-])(?<!\d[ -])[2-6](?:[ -]?\d){12,18}(?![\w-])", re.ASCII), is_card),
     Known.PHONE: Shape(
-        re.compile(r"(?<![\w.+-])(?:\+|00|\(0|0(?=\d{1,5}[ /-]))\d(?:[ ()/.-]{0,2}\d){5,14}(?![\w-])", re.ASCII),
+        re.compile(
+            r"(?<![\w.+-])(?<!\d[ -])(?:\+|00|\(0|0(?=\d{1,5}[ /-]))\d(?:[ ()/.-]{0,2}\d){5,14}(?![\w-])", re.ASCII
+        ),
         is_phone,
     ),
 }
