@@ -1,4 +1,4 @@
-"""Keys at the door of the served house: every endpoint by every scope, and what a key, a limit and a rule let through."""
+"""Keys at the door of the served house: every endpoint by every scope, and what keys, limits and rules let through."""
 
 from __future__ import annotations
 
