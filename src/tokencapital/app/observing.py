@@ -19,10 +19,11 @@ _NOTHING = Spent(Money(Decimal(0)), None, Energy(0.0, Grade.MEASURED))
 def in_all(done: Trajectory, steps: Sequence[Step]) -> Trajectory:
     """The trajectory with what all its steps took; without any it is as it was.
 
-    What one of them took and nobody knows makes the sum unknown.
+    What one of them took and nobody knows makes the sum unknown. The time of a step within another one is in that one's.
     """
     if not steps:
         return done
+    within = {one.id for one in steps}
     known = [one.cost for one in steps if one.cost is not None]
     return msgspec.structs.replace(
         done,
@@ -30,7 +31,7 @@ def in_all(done: Trajectory, steps: Sequence[Step]) -> Trajectory:
         cost=sum(known[1:], known[0]) if len(known) == len(steps) else None,
         price="; ".join(dict.fromkeys(one.price for one in steps if one.price)) or None,
         energy=combine([one.energy for one in steps]),
-        elapsed_s=sum(one.elapsed_s for one in steps),
+        elapsed_s=sum(one.elapsed_s for one in steps if one.parent not in within),
     )
 
 
