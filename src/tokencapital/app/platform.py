@@ -12,8 +12,8 @@ from typing import Self
 from msgspec import Struct
 
 from tokencapital.app.access import Access
-from tokencapital.app.declared import Declared, as_it_stands, declare_by_rules
 from tokencapital.app.cleaning import make_redaction
+from tokencapital.app.declared import Declared, as_it_stands, declare_by_rules
 from tokencapital.app.egress import EgressRules
 from tokencapital.app.knowledge import Knowledge
 from tokencapital.app.settings import GeneralistKind, GeneralistSettings, Settings
