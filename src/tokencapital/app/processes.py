@@ -17,6 +17,8 @@ from tokencapital.core.errors import SettingsError
 
 GRACEFUL_S = 10
 """So long requests that are on their way may take to end when the house closes."""
+KEPT_ALIVE_S = 75
+"""So long a connection waits for its next request: longer than callers keep one, lest one is closed as they write."""
 BACKLOG = 2048
 """So many connections may wait to be taken."""
 _STEADY_S, _SLOWEST_S = 10.0, 5.0

@@ -26,7 +26,7 @@ from tokencapital.app.metrics import Metrics
 from tokencapital.app.openapi import OpenApi
 from tokencapital.app.outage import PatientSink, StoreAge
 from tokencapital.app.platform import Platform, Workplace
-from tokencapital.app.processes import BACKLOG, GRACEFUL_S, told_to_stop
+from tokencapital.app.processes import BACKLOG, GRACEFUL_S, KEPT_ALIVE_S, told_to_stop
 from tokencapital.app.recording import recording_of
 from tokencapital.app.relay import RelayedApp, RelayRoutes, models_passed_on, relay_of
 from tokencapital.app.telling import why_untaught
@@ -166,6 +166,7 @@ def run(app: ASGIApp, platform: Platform, listener: socket.socket, routes: Seque
     config = uvicorn.Config(
         Bounds(app, settings, counts, routes),
         timeout_graceful_shutdown=GRACEFUL_S,
+        timeout_keep_alive=KEPT_ALIVE_S,
         backlog=BACKLOG,
         **server_options(settings, counts),
     )
