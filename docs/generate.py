@@ -250,6 +250,8 @@ def _type(kind: Any) -> str:
     origin = typing.get_origin(kind)
     if origin is tuple or origin is list:
         return f"list of {_type(typing.get_args(kind)[0])}"
+    if origin is typing.Literal:
+        return ", ".join(f"`{one}`" for one in typing.get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Struct):
         return "table: " + ", ".join(f"`{one.name}`" for one in msgspec.structs.fields(kind))
     known = {

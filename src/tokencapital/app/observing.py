@@ -19,7 +19,7 @@ _NOTHING = Spent(Money(Decimal(0)), None, Energy(0.0, Grade.MEASURED))
 def in_all(done: Trajectory, steps: Sequence[Step]) -> Trajectory:
     """The trajectory with what all its steps took; without any it is as it was.
 
-    What one of them took and nobody knows makes the sum unknown. The time of a step within another one is in that one's.
+    What one of them took and nobody knows makes the sum unknown. A step within another one takes no time of its own.
     """
     if not steps:
         return done

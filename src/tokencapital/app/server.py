@@ -94,7 +94,6 @@ class PlatformDesks:
         checked = check_answer(decided, (), self._platform.knowledge, self.clock.now())
         return Settled(done, decided=bool(said), value=checked.answer.value)
 
-
     def _patient(self, place: Workplace, sink: Sink) -> Sink:
         """The sink, with the spool behind it unless the capability demands the store."""
         return sink if place.store_only else PatientSink(sink, recording_of(self._platform).keep_now, self.ids)

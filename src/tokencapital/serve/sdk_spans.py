@@ -26,7 +26,7 @@ class SdkSpan:
     def __init__(self, name: str, parent: SdkSpan | None) -> None:
         self.name = name
         self.id = os.urandom(_SPAN_BYTES)
-        self.trace = parent.trace if parent is not None else new_trace()
+        self.trace: bytes = parent.trace if parent is not None else new_trace()
         self.parent = parent.id if parent is not None else b""
         self.attributes: dict[str, Plain] = {}
         self.events: list[tuple[str, int, Mapping[str, Plain | None]]] = []
