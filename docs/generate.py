@@ -256,7 +256,7 @@ def _type(kind: Any) -> str:
         return "table: " + ", ".join(f"`{one.name}`" for one in msgspec.structs.fields(kind))
     known = {
         "str": "text", "int": "whole number", "float": "number", "Decimal": "number", "bool": "true or false",
-        "Path": "path", "datetime": "time with zone", "date": "date", "dict": "table", "Any": "any",
+        "Path": "path", "datetime": "time with zone", "date": "date", "dict": "table", "Mapping": "table", "Any": "any",
     }  # fmt: skip
     return known[getattr(origin or kind, "__name__", str(kind))]
 
