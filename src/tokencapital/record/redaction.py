@@ -56,6 +56,8 @@ class Redaction:
         exact = [Secret(_LITERAL, (one,), re.escape(one)) for one in own]
         self._literals = [_kind(one) for one in exact]
         self._secrets = [_kind(one) for one in SECRETS]
+        signs = sorted({sign for one in self._secrets for sign in one.raw_signs})
+        self._signs = re.compile(b"|".join(map(re.escape, signs)))
         self._known = [(kind.value, SHAPES[kind]) for kind in sorted(set(known), key=list(SHAPES).index)]
         self._patterns = [(mark_of(name), re.compile(one)) for name, one in (patterns or {}).items()]
 
@@ -121,7 +123,7 @@ class Redaction:
         """The kinds of secrets of which there may be some: nearly always none, and found out fast."""
         found = [kind for kind in self._literals if kind.raw_signs[0] in body]
         suspect = _suspect(body)
-        if suspect:
+        if suspect and self._signs.search(suspect):
             found += [kind for kind in self._secrets if any(sign in suspect for sign in kind.raw_signs)]
         return found
 
