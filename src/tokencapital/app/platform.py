@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -98,6 +98,8 @@ class Platform:
         self.knowledge = Knowledge(store, self.embedder)
         self.closers: list[Callable[[], None]] = []
         """What is called, last first, before the store is closed."""
+        self.shared: dict[type, Any] = {}
+        """What is made when it is first wanted and shared by all who want it, by what it is."""
         self.declared = Declared(store)
         self._workplaces: dict[str, Workplace] = {}
 

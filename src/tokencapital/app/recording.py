@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection
 
@@ -131,14 +130,12 @@ class Recording:
             self._thread.start()
 
 
-_OF: WeakKeyDictionary[Platform, Recording] = WeakKeyDictionary()
-
-
 def recording_of(platform: Platform, *, drains: bool = True) -> Recording:
     """The record of this house; `drains` says, the first time, whether a thread of this process drains it."""
-    if platform not in _OF:
-        _OF[platform] = Recording(platform, drains=drains)
-    return _OF[platform]
+    if Recording not in platform.shared:
+        platform.shared[Recording] = Recording(platform, drains=drains)
+    recording: Recording = platform.shared[Recording]
+    return recording
 
 
 class HouseDesks:

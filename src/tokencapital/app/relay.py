@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from time import monotonic
-from weakref import WeakKeyDictionary
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -158,7 +157,7 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
         ),
         app.within,
     )
-    _OF[platform] = relay
+    platform.shared[Relay] = relay
     return relay
 
 
@@ -171,18 +170,18 @@ def answerer_of(platform: Platform, cleaner: CallCleaner) -> HouseAnswerer:
 
     answerer = HouseAnswerer(platform, cleaner, patient)
     platform.closers.append(answerer.close)
-    _ANSWERERS[platform] = answerer
+    platform.shared[HouseAnswerer] = answerer
     return answerer
 
 
 def find_answerer(platform: Platform) -> HouseAnswerer | None:
     """The capabilities' own answers in a house that is served in this process; None: none was made."""
-    return _ANSWERERS.get(platform)
+    return platform.shared.get(HouseAnswerer)
 
 
 def find_relay(platform: Platform) -> Relay | None:
     """The relay of a house that is served in this process; None: none was made."""
-    return _OF.get(platform)
+    return platform.shared.get(Relay)
 
 
 def models_passed_on(platform: Platform) -> list[tuple[str, str]]:
@@ -194,10 +193,6 @@ def models_passed_on(platform: Platform) -> list[tuple[str, str]]:
 def providers_of(platform: Platform) -> Providers:
     """The providers that the house's settings name, with their keys. Raises SettingsError."""
     return open_providers(platform.settings.providers)
-
-
-_OF: WeakKeyDictionary[Platform, Relay] = WeakKeyDictionary()
-_ANSWERERS: WeakKeyDictionary[Platform, HouseAnswerer] = WeakKeyDictionary()
 
 
 def _took(call: Call) -> Took:
