@@ -165,3 +165,16 @@ def test_a_limit_is_named_where_it_refuses(tmp_path: Path, upstream: ScriptedUps
     assert [one.status_code for one in answers] == [200, 200, 429]
     assert "`small`" in answers[2].json()["error"]["message"] and int(answers[2].headers["retry-after"]) > 0
     assert msgspec.json.decode(answers[2].content)["error"]["type"]
+
+
+def test_a_key_that_records_tells_what_was_sent_and_judges_nothing(tmp_path: Path) -> None:
+    with house(tmp_path) as platform:
+        records, reviews = key(platform, Scope.RECORD).secret, key(platform, Scope.REVIEW).secret
+        client = TestClient(build_app(platform))
+        review = {"expert": "ines", "verdict": "right", "case": "cas_none"}
+        sent = {"expert": "ines", "kind": "sent_unchanged", "case": "cas_none"}
+        refused = client.post("/v1/judgments", json=review, headers=bearer(records))
+        assert refused.status_code == 403 and "`review` needs the scope" in refused.json()["error"]["message"]
+        several = client.post("/v1/judgments", json=[review, sent], headers=bearer(records)).json()["results"]
+        assert [one["status"] for one in several] == [403, 400]
+        assert client.post("/v1/judgments", json=review, headers=bearer(reviews)).status_code == 400

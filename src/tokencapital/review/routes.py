@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tokencapital.core.access import CALLER, Caller, Scope
 from tokencapital.core.case import Json, Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import AccessRefused, InputError, StoreUnavailable, TokenCapitalError
@@ -22,6 +23,13 @@ from tokencapital.review.judgments import Accepted
 LONGEST_ID = 400
 VOUCHED = "tcap.expert"
 """Where a request's scope names the pseudonym of who is logged in: they judge under no other."""
+
+
+_NOBODY = Caller()
+NO_REVIEWS = (
+    "this key tells what people sent, `edited` or `sent_unchanged`, and does not judge: a `review` needs the scope"
+    f" `{Scope.REVIEW}`"
+)
 
 
 class SaidKind(StrEnum):
@@ -132,6 +140,13 @@ class JudgmentBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
 
 
+class _Sender(Struct, frozen=True):
+    """Who sends judgments. `vouched` is the pseudonym of whoever is logged in; None: nobody is."""
+
+    caller: Caller
+    vouched: str | None
+
+
 Judge = Callable[[Said], Accepted]
 """Stores what was said; the house knows the case's capability and how it was drawn."""
 
@@ -158,8 +173,8 @@ class JudgmentRoutes:
         A list is answered item by item, in order, under `results`: 207 where some were refused.
         """
         items = split_body(await request.body(), JudgmentBody, "judgment")
-        vouched = request.scope.get(VOUCHED)
-        results = await run_in_threadpool(lambda: [self._take(body, vouched) for body in items.read])
+        sender = _Sender(request.scope.get(CALLER, _NOBODY), request.scope.get(VOUCHED))
+        results = await run_in_threadpool(lambda: [self._take(body, sender) for body in items.read])
         if not items.single:
             taken = [one.told["judgment"] for one in results if isinstance(one, Taken)]
             return await answer_items(request, results, {"recorded": taken})
@@ -167,11 +182,13 @@ class JudgmentRoutes:
             raise results[0]
         return JSONResponse(results[0].told, CREATED)
 
-    def _take(self, body: JudgmentBody | InputError, vouched: str | None) -> Taken | TokenCapitalError:
+    def _take(self, body: JudgmentBody | InputError, sender: _Sender) -> Taken | TokenCapitalError:
         if isinstance(body, InputError):
             return body
-        if vouched is not None and body.expert != vouched:
+        if sender.vouched is not None and body.expert != sender.vouched:
             return AccessRefused("`expert` is not the pseudonym of your account", where="judgment")
+        if body.kind is SaidKind.REVIEW and not sender.caller.may(Scope.REVIEW):
+            return AccessRefused(NO_REVIEWS, where="judgment")
         try:
             return Taken(self._told(self._judge(body.said())))
         except StoreUnavailable:
