@@ -21,8 +21,10 @@ from tokencapital.store.judgments import find_judgments, memory_events
 from tokencapital.store.manifest import split_of_cases
 from tokencapital.store.outcomes import outcomes_of_cases
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.traces import payload_bodies, traces
 
 MAIL = "answer-mail"
+SECRET = "sk-proj-" + "aB3" * 12
 JUDGMENTS, OUTCOMES = "/v1/judgments", "/v1/outcomes"
 
 
@@ -257,3 +259,18 @@ def test_outcomes_come_once_and_a_bad_one_loses_no_other(client: TestClient) -> 
 def test_no_body_of_outcomes_breaks_the_house(refusing: TestClient, body: bytes, status: int) -> None:
     assert refusing.post(OUTCOMES, content=body).status_code == status
     assert refusing.post(JUDGMENTS, content=body).status_code == 400
+
+
+def test_secrets_in_what_people_say_are_not_kept(house: Platform, client: TestClient) -> None:
+    done = asked(client)
+    edited = said(kind="edited", trajectory=done, draft=f"lost {SECRET}", sent=f"late {SECRET}", reason=f"so: {SECRET}")
+    answers = [client.post(JUDGMENTS, json={**edited, "id": "once"}) for _ in range(2)]
+    assert [one.status_code for one in answers] == [201, 201]
+    kept = find_judgments(house.store, ["once"])["once"]
+    assert (kept.answer, kept.reason) == ("late [redacted:api-key]", "so: [redacted:api-key]")
+    seen = {"trajectory": done, "name": f"solved {SECRET}", "value": True}
+    assert client.post(OUTCOMES, json=seen).status_code == 201
+    assert traces([SECRET], *payload_bodies(house.store).values()) == []
+    with house.store.read() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM outcome").scalars().all()
+    assert names == ["solved [redacted:api-key]"]

@@ -21,6 +21,7 @@ from tokencapital.core.judgment import Draw, DrawKind, Judgment, Verdict
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.promote.releases import observing_policy
 from tokencapital.record.recorder import Recorder
+from tokencapital.record.redaction import Redaction
 from tokencapital.review.judgments import Accepted, accept
 from tokencapital.review.routes import Said
 from tokencapital.store.bases import record_basis
@@ -54,10 +55,12 @@ _SHOWN = Manner()
 def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
     """The judgment is stored and its time booked. One that the queue did not ask for is volunteered.
 
-    One whose id is there already changes nothing. A draw is answered once, whoever sends at the same moment.
+    One whose id is there already changes nothing. What may not be kept is taken out of all its text first. A draw is
+    answered once, whoever sends at the same moment.
     Raises InputError where the case, the trajectory or the draw is not known, StoreConflict where somebody was
     faster or has the case in hand, ContractViolation where the answer does not fit.
     """
+    said = _cleaned(said, platform.redaction)
     known = _known(platform, said)
     if known is not None:
         return Accepted(known)
@@ -81,6 +84,13 @@ def judge(platform: Platform, said: Said, manner: Manner = _SHOWN) -> Accepted:
             give_back(connection, [asked.id])
             pass_on(place, asked, judgment)
     return accepted
+
+
+def _cleaned(said: Said, redaction: Redaction) -> Said:
+    """The same with marks in place of what may not be kept."""
+    answer, draft = redaction.value(said.answer), redaction.value(said.draft)
+    reason = None if said.reason is None else redaction.text(said.reason)[0]
+    return msgspec.structs.replace(said, answer=answer, draft=draft, reason=reason)
 
 
 def take_back(place: Workplace, judgment_id: str, expert: str) -> None:

@@ -131,7 +131,9 @@ def build_app(platform: Platform, site: Readable | None = None) -> Starlette:
     """The ASGI app of an open house; without a `site` it has no pages."""
     gateway = Gateway(PlatformDesks(platform), lambda: models_passed_on(platform))
     aside = recording_of(platform).keep_outcomes
-    outcomes = OutcomeRoutes(platform.store, platform.clock, platform.ids, aside)
+    outcomes = OutcomeRoutes(
+        platform.store, platform.clock, platform.ids, aside, lambda name: platform.redaction.text(name)[0]
+    )
     judgments = JudgmentRoutes(lambda said: judge(platform, said), lambda one: why_untaught(platform.store, one))
     knowledge = KnowledgeRoutes(lambda asked: ask_knowledge(platform, asked))
     health = Health(platform)

@@ -14,7 +14,7 @@ from typing import AnyStr
 import msgspec
 from msgspec import Struct
 
-from tokencapital.core.case import Json, Message, ToolCall
+from tokencapital.core.case import Json, Message, ToolCall, Value
 from tokencapital.record.redaction_known import SHAPES, Known
 from tokencapital.record.redaction_secrets import ADDRESSED, BEFORE, ESCAPE, LONG, RUN, SECRETS, Secret
 from tokencapital.serve.shapes.bodies import is_stream
@@ -82,6 +82,13 @@ class Redaction:
         """The same for all text in a JSON value, names of fields included."""
         swapping = _Swapping(self.text)
         return swapping.json(value), swapping.count
+
+    def value(self, value: Value) -> Value:
+        """The same for an answer, whose shape stays."""
+        if isinstance(value, str):
+            return self.text(value)[0]
+        cleaned, count = self.json(value) if value is not None else (None, 0)
+        return cleaned if count and isinstance(cleaned, dict) else value
 
     def messages(self, messages: Sequence[Message]) -> tuple[tuple[Message, ...], int]:
         """The same for all that messages hold."""

@@ -32,6 +32,7 @@ from tokencapital.store.outcomes import append_outcomes, known_outcomes
 LONGEST_NAME = 400
 KeepAside = Callable[[Sequence[Outcome]], Awaitable[None]]
 """Keeps outcomes on this machine until the store is back."""
+Clean = Callable[[str], str]
 
 
 class OutcomeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,13 +65,17 @@ class OutcomeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class OutcomeRoutes:
-    """Takes outcomes down. `aside` keeps them while the store is away; None: they are then refused."""
+    """Takes outcomes down. `aside` keeps them while the store is away; None: they are then refused. `clean` takes out
+    of their names what may not be kept."""
 
-    def __init__(self, store: Store, clock: Clock, ids: IdSource, aside: KeepAside | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, ids: IdSource, aside: KeepAside | None = None, clean: Clean = str
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._aside = aside
+        self._clean = clean
 
     def routes(self) -> list[Route]:
         """What the platform mounts."""
@@ -135,7 +140,7 @@ class OutcomeRoutes:
             id=body.id or self._ids.new("out"),
             capability=capability,
             key=body.key or body.trajectory or "",
-            name=body.name,
+            name=self._clean(body.name),
             value=body.value,
             at=utc(body.at) if body.at else self._clock.now(),
         )
