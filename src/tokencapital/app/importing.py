@@ -111,7 +111,13 @@ def run_import(
     source, opened = _source(platform.store.key, platform.clock.now(), asked, sleep)
     desks = HouseDesks(platform.store, platform.clock)
     rules = Rules(platform.meter, desks.observed, seen=lambda ids: steps_by_response(platform.store, ids))
-    landing = Landing(kind=asked.kind.value, source=source, rules=rules, capability=asked.capability)
+    landing = Landing(
+        kind=asked.kind.value,
+        source=source,
+        rules=rules,
+        capability=asked.capability,
+        redaction=platform.redaction,
+    )
     lander = Lander(platform.store, platform.clock, landing)
     with _kept_or_not(platform, dry_run=asked.dry_run):
         _rounds(platform, asked, lander, (source, opened), told, sleep)

@@ -16,9 +16,11 @@ from tokencapital.core.clock import Clock
 from tokencapital.core.judgment import DrawKind, Judgment, Outcome
 from tokencapital.core.quantity import Usage
 from tokencapital.core.split import keyed_digest
+from tokencapital.record.imports.cleaned import cleaned_judgment, cleaned_work
 from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Traced, Worked
 from tokencapital.record.observed import Observed
 from tokencapital.record.observed_answer import answer_in
+from tokencapital.record.redaction import Redaction
 from tokencapital.record.spans_deeds import responses_in
 from tokencapital.record.spans_settling import Found, Rules, find
 from tokencapital.store.cases import read_cases, read_trajectory
@@ -43,12 +45,14 @@ class Landing(Struct, frozen=True, kw_only=True):
     """How an import comes down: its `kind`, under which `source` its cursor stands, and under which capability.
 
     `capability` None: that which the work names itself, or a rule of the house; `unsorted` where nobody declared it.
+    `redaction` takes out of all text what may not be kept.
     """
 
     kind: str
     source: str
     rules: Rules
     capability: str | None = None
+    redaction: Redaction = Redaction()
 
 
 class Landed(Struct):
@@ -92,10 +96,9 @@ class Lander:
 
     def _found(self, bunch: Bunch) -> Iterator[tuple[str, Found]]:
         for one in bunch.told:
-            if isinstance(one, Traced):
-                yield one.where, self._of_trace(one)
-            elif isinstance(one, Worked):
-                yield one.where, self._of_work(one)
+            if isinstance(one, Traced | Worked):
+                found = self._of_trace(one) if isinstance(one, Traced) else self._of_work(one)
+                yield one.where, cleaned_work(found, self._landing.redaction)
 
     def _of_trace(self, told: Traced) -> Found:
         wanted = self._landing.capability
@@ -171,7 +174,7 @@ class Lander:
                 id=one.id,
                 capability=done.capability if done else declared,
                 key=one.key or (done.id if done else one.trajectory) or "",
-                name=one.name,
+                name=self._landing.redaction.text(one.name)[0],
                 value=one.value,
                 at=one.at,
             )
@@ -186,7 +189,7 @@ class Lander:
         for one in told:
             judgment = None if one.id in known else self._judgment(one)
             if isinstance(judgment, Judgment):
-                fresh.append(judgment)
+                fresh.append(cleaned_judgment(judgment, self._landing.redaction))
             elif judgment is not None:
                 self.landed.leave_out([judgment])
         if not fresh:
