@@ -7,12 +7,12 @@ import re
 from tokencapital.core.call import Wire
 
 _ENDS: dict[Wire, re.Pattern[bytes]] = {
-    Wire.CHAT: re.compile(rb"(?:^|\n)data: ?\[DONE\]"),
+    Wire.CHAT: re.compile(rb"\ndata: ?\[DONE\]"),
     Wire.RESPONSES: re.compile(
-        rb"(?:^|\n)(?:event: ?response\.(?:completed|failed|incomplete)|data: ?\{\"type\": ?\"response\.(?:completed|"
+        rb"\n(?:event: ?response\.(?:completed|failed|incomplete)|data: ?\{\"type\": ?\"response\.(?:completed|"
         rb"failed|incomplete)\"|data: ?\[DONE\])"
     ),
-    Wire.MESSAGES: re.compile(rb"(?:^|\n)(?:event: ?message_stop|data: ?\{\"type\": ?\"message_stop\")"),
+    Wire.MESSAGES: re.compile(rb"\n(?:event: ?message_stop|data: ?\{\"type\": ?\"message_stop\")"),
 }
 """What the event that ends a stream begins with. A line break within a text is written as \\n in JSON, so that only
 the provider can write these at the beginning of a line."""
@@ -27,7 +27,7 @@ class LastPiece:
 
     def __init__(self, wire: Wire) -> None:
         self._end = _ENDS.get(wire)
-        self._tail = b""
+        self._tail = b"\n"
 
     def begins_at(self, piece: bytes) -> int | None:
         """Where in this piece the last event begins; 0 where it began in one before; None: it does not."""
@@ -36,7 +36,7 @@ class LastPiece:
         before = self._tail
         found = self._end.search(before + piece)
         self._tail = (before + piece)[-_TAIL:] if len(piece) < _TAIL else piece[-_TAIL:]
-        return None if found is None else max(0, found.start() - len(before))
+        return None if found is None else max(0, found.start() + 1 - len(before))
 
 
 class Copy:
