@@ -57,10 +57,16 @@ class Slots:
         self._free = count
         self._line: deque[asyncio.Future[None]] = deque()
 
+    def take_now(self) -> bool:
+        """Whether there was room; it is taken then."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self) -> None:
         """There is room, and it is taken."""
-        if self._free > 0:
-            self._free -= 1
+        if self.take_now():
             return
         waits = asyncio.get_running_loop().create_future()
         self._line.append(waits)

@@ -59,9 +59,6 @@ from tokencapital.serve.relay_wire import (
 from tokencapital.serve.upstream import Client
 from tokencapital.serve.wire import ANSWERING
 
-ROUTE = "tcap.route"
-"""Where the scope of a request that the relay took names its path, for whoever counts requests."""
-
 
 class Names(Protocol):
     """Knows what the declared capabilities are called."""
@@ -142,7 +139,6 @@ class Relay:
         """The call is made; an error of ours is told in the wire's shape."""
         counts = self.counts
         counts.in_flight += 1
-        scope[ROUTE] = scope["path"]
         try:
             await self._call(wire, scope, receive, send)
         except _HungUpError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
 
+import msgspec
 from msgspec import Struct
 from starlette.types import Receive
 
@@ -50,14 +51,14 @@ class Request(Struct, frozen=True, kw_only=True):
 class Caller:
     """Whoever waits for a call; looked after only where it takes longer."""
 
-    __slots__ = ("_answer", "_pause", "_receive", "_watch", "gone")
+    __slots__ = ("_answer", "_receive", "_watch", "_work", "gone")
 
     def __init__(self, receive: Receive) -> None:
         self.gone = False
         self._receive = receive
         self._answer: Answer | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._pause: asyncio.Event | None = None
+        self._work: asyncio.Task[None] | None = None
 
     def look_after(self, answer: Answer) -> None:
         """From now on the answer is given up as soon as the caller hangs up."""
@@ -66,18 +67,21 @@ class Caller:
             answer.fail(CallerGone("the caller hung up"))
         self._watch_it()
 
-    async def pause(self, seconds: float) -> None:
-        """So much time is over. Raises CallerGone as soon as the caller hangs up."""
+    async def wait(self, work: Coroutine[None, None, None]) -> None:
+        """The work is done. Raises CallerGone as soon as the caller hangs up; it is given up then."""
         self._answer = None
-        self._pause = asyncio.Event()
+        self._work = asyncio.get_running_loop().create_task(work)
+        if self.gone:
+            self._work.cancel()
         self._watch_it()
         try:
-            async with asyncio.timeout(seconds):
-                await self._pause.wait()
-        except TimeoutError:
-            pass
-        if self.gone:
-            raise CallerGone("the caller hung up")
+            await self._work
+        except asyncio.CancelledError:
+            if not self.gone:
+                raise
+            raise CallerGone("the caller hung up") from None
+        finally:
+            self._work = None
 
     def leave(self) -> None:
         """Nobody looks any more."""
@@ -94,8 +98,8 @@ class Caller:
         self.gone = True
         if self._answer is not None:
             self._answer.fail(CallerGone("the caller hung up"))
-        if self._pause is not None:
-            self._pause.set()
+        if self._work is not None:
+            self._work.cancel()
 
 
 class Tries:
@@ -119,7 +123,7 @@ class Tries:
 
         Raises EgressRefused and LimitReached for the first target, ModelError where no answer came.
         """
-        outcome: Answer | ModelError = ModelUnavailable("nobody was asked")
+        outcome: Answer | ModelError | None = None
         for target in targets:
             if target is not targets[0]:
                 if not self._may_go_on(target):
@@ -132,6 +136,8 @@ class Tries:
             outcome, failure = await self._try(target)
             if failure is None or self._caller.gone or not self._may_be_asked_elsewhere(failure):
                 break
+        if outcome is None:
+            raise ModelUnavailable("nobody was asked")
         if isinstance(outcome, ModelError):
             raise outcome
         return outcome
@@ -143,8 +149,12 @@ class Tries:
             slot.slots.give_back()
 
     def _hold(self, target: Target) -> None:
-        self._way.egress.check(self._request.capability, target.provider.name)
-        self.hold = self._way.purse.hold(self._request.asked, self._request.capability, target.provider.name)
+        """Room for the call there, at the price of the model that is asked there."""
+        asked, capability, provider = self._request.asked, self._request.capability, target.provider.name
+        self._way.egress.check(capability, provider)
+        if asked.model != target.model:
+            asked = msgspec.structs.replace(asked, model=target.model)
+        self.hold = self._way.purse.hold(asked, capability, provider)
 
     def _may_go_on(self, target: Target) -> bool:
         """Whether the next target may be asked; what the last one held is given back then."""
@@ -158,7 +168,7 @@ class Tries:
             held.release()
         return True
 
-    def _let_go(self, outcome: Answer | ModelError) -> None:
+    def _let_go(self, outcome: Answer | ModelError | None) -> None:
         """What came is not wanted."""
         if isinstance(outcome, Answer):
             outcome.close()
@@ -194,17 +204,15 @@ class Tries:
             self._let_go(outcome)
             self._way.counts.retries += 1
             try:
-                await self._caller.pause(pause)
+                await self._caller.wait(asyncio.sleep(pause))
             except CallerGone as gone:
                 return gone, failure
 
     async def _once(self, provider: Provider, sent: Sent) -> tuple[Answer | ModelError, Failure | None]:
-        if provider.slots is not None and self.slot is None:
-            await provider.slots.take()
-            self.slot = provider
-        started = perf_counter()
         self.status = 0
         try:
+            await self._take_slot(provider)
+            started = perf_counter()
             answer = await self._client.send(provider.origin, sent)
         except NotConnected as error:
             return error, Failure.UNCONNECTED
@@ -215,6 +223,15 @@ class Tries:
         self._way.counts.heard(provider.name, perf_counter() - started)
         self.status = answer.status
         return answer, failure_of(answer.status)
+
+    async def _take_slot(self, provider: Provider) -> None:
+        """The call has its room at the provider. Raises CallerGone where nobody waits for it any more."""
+        slots = provider.slots
+        if slots is None or self.slot is not None:
+            return
+        if not slots.take_now():
+            await self._caller.wait(slots.take())
+        self.slot = provider
 
     def _pause(self, provider: Provider, tried: int, failure: Failure, outcome: Answer | ModelError) -> float | None:
         """Seconds until this provider is tried again; None: it is not."""

@@ -39,6 +39,8 @@ WIRES: Mapping[str, Wire] = {
 OF_RESPONSES = re.compile(r"^/v1/responses(/[A-Za-z0-9_-]{1,256}(?:/(?:cancel|input_items))?)$")
 """What OpenAI keeps of an answer, by its id."""
 TRAJECTORY, RECORDED = b"x-tcap-trajectory", b"x-tcap-recorded"
+LONGEST_MODEL = 512
+"""Names of models are remembered, so that they may not be as long as a body."""
 
 _HOP = frozenset({
     b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
@@ -109,6 +111,8 @@ def read_head(body: bytes) -> tuple[str, bool]:
         raise InputError(f"the body is no request in JSON: {error}") from None
     if not isinstance(head.model, str) or not head.model:
         raise InputError("the body names no `model`")
+    if len(head.model) > LONGEST_MODEL:
+        raise InputError(f"the name of a model has at most {LONGEST_MODEL} characters")
     return head.model, head.stream is True
 
 

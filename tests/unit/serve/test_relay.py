@@ -357,9 +357,11 @@ class Door:
 class Held:
     def __init__(self) -> None:
         self.settled: list[Any] = []
+        self.models: list[str] = []
         self.released = 0
 
     def hold(self, asked: Asked, capability: str | None, provider: str) -> Held:
+        self.models.append(asked.model)
         if asked.headers.get("x-over"):
             raise LimitReached("used up", retry_after_s=12.2)
         return self
@@ -488,6 +490,23 @@ def test_what_is_no_request_is_told_so(body: bytes, status: int) -> None:
         assert not house.upstream.received
 
 
+def test_names_of_models_are_bounded_because_they_are_remembered() -> None:
+    with opened(PLAIN) as house:
+        assert house.post({"model": "m" * 512}).status_code == 200
+        told = house.post({"model": "m" * 513})
+        assert (told.status_code, len(told.content) < 300) == (400, True)
+
+
+def test_limits_count_the_model_that_is_asked_and_not_what_callers_call_it() -> None:
+    purse = Held()
+    other = {"other": {"url": "http://127.0.0.1:9", "models": ("none",)}}
+    with opened(PLAIN, {"models": ("fast = gpt-5-mini", "gpt-*")}, purse=purse, others=other) as house:
+        house.post({"model": "fast"})
+        house.post({"model": "up/gpt-5"})
+        house.post({"model": "gpt-5"})
+        assert purse.models == ["gpt-5-mini", "gpt-5", "gpt-5"]
+
+
 def test_unknown_models_are_told_what_is_known() -> None:
     with opened(PLAIN, {"models": ("gpt-*",)}) as house:
         told = house.post({"model": "llama"})
@@ -530,6 +549,21 @@ def test_a_bound_on_calls_at_once_makes_others_wait() -> None:
             thread.join()
         assert time.monotonic() - began >= 0.45
         assert house.upstream.connections == 1
+
+
+def test_callers_that_hang_up_in_line_are_not_passed_on() -> None:
+    with opened(Scripted(first_s=0.6), {"concurrency": 1}) as house:
+        first = threading.Thread(target=house.post)
+        first.start()
+        while not house.upstream.received:
+            time.sleep(0.01)
+        with pytest.raises(httpx.TimeoutException):
+            house.post(timeout=0.15)
+        first.join()
+        endings = {one.ending for one in house.shelf.wait(2)}
+        assert endings == {Ending.DONE, Ending.DISCONNECTED}
+        assert len(house.upstream.received) == 1
+        assert house.post().status_code == 200
 
 
 @pytest.mark.parametrize("wire", list(Wire))
