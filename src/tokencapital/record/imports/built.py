@@ -40,11 +40,15 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Around(Struct, frozen=True, kw_only=True):
-    """What a tool says of a whole trace. `key` is what it calls the trace, by which outcomes can find it."""
+    """What a tool says of a whole trace. `key` is what it calls the trace, by which outcomes can find it.
+
+    `tags` are what rules that sort work may ask for.
+    """
 
     key: str
     group: str | None = None
     capability: str | None = None
+    tags: Mapping[str, Json] = {}
 
 
 def build(where: str, name: str, parts: Sequence[Part], around: Around) -> Traced:
@@ -58,7 +62,7 @@ def build(where: str, name: str, parts: Sequence[Part], around: Around) -> Trace
     for one in ordered:
         above = one.span.parent if one.span.parent in known else None
         attributes = {**one.span.attributes, **(told if above is None else {})}
-        span = msgspec.structs.replace(one.span, parent=above, attributes=attributes)
+        span = msgspec.structs.replace(one.span, parent=above, attributes=attributes, resource=around.tags)
         spans.append(span)
         deed = one.deed or deed_of(one)
         if deed is not None:

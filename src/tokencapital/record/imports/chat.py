@@ -91,6 +91,7 @@ def conversation_in(told: Mapping[str, Json], where: str, now: datetime) -> Work
         head=head_of(conversation, case),
         steps=steps_of(conversation),
         said=last_said(messages),
+        tags=metadata,
     )
 
 

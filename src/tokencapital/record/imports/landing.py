@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +22,7 @@ from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Traced, 
 from tokencapital.record.observed import Observed
 from tokencapital.record.observed_answer import answer_in
 from tokencapital.record.redaction import Redaction
-from tokencapital.record.spans_deeds import responses_in
+from tokencapital.record.spans_deeds import Service, responses_in
 from tokencapital.record.spans_settling import Found, Rules, find
 from tokencapital.store.cases import read_cases, read_trajectory
 from tokencapital.store.conflicts import open_disagreements
@@ -35,6 +36,7 @@ from tokencapital.store.steps import append_steps, steps_there
 
 MOST_TOLD = 10_000
 """So many things that were left out are told one by one; all are counted."""
+_ANSWERS = frozenset({"assistant", "tool"})
 ERASED = "its words were erased here"
 NOT_HERE = "what it is about is not here"
 NO_FIT = "the answer does not fit the contract of its capability"
@@ -117,7 +119,7 @@ class Lander:
         return kept if known is None else msgspec.structs.replace(kept, cost=known, price=f"as {kept.source} tells")
 
     def _of_work(self, told: Worked) -> Found:
-        place = self._landing.rules.observed(self._landing.capability or told.capability)
+        place = self._landing.rules.observed(self._landing.capability or told.capability or self._sorted(told))
         case = msgspec.structs.replace(told.case, capability=place.capability.name)
         answer = told.head.answer
         if told.said is not None:
@@ -128,6 +130,12 @@ class Lander:
         )
         steps = tuple(self._priced(one) for one in told.steps)
         return Found(place, Exchange(case, head), steps, ())
+
+    def _sorted(self, told: Worked) -> str | None:
+        """The capability that a rule names by what was asked first; None: no rule fits."""
+        said = next((one.messages for one in told.steps if one.kind is StepKind.CALL), None) or told.case.messages
+        asked = tuple(takewhile(lambda one: one.role not in _ANSWERS, said))
+        return self._landing.rules.sort(Service(told.tags, None, told.head.generalist, asked))
 
     def _priced(self, step: Step) -> Step:
         """The step with what its call took by the prices known here; what was told with it stays."""

@@ -140,6 +140,7 @@ def _trace(trace: Mapping[str, Json], observations: Sequence[Mapping[str, Json]]
         key=own,
         group=text(trace.get("userId")) or text(trace.get("sessionId")),
         capability=text(named.get("tcap.capability")),
+        tags=named,
     )
     parts = [_part(name, one) for one in observations]
     if not any(one.kind for one in parts):

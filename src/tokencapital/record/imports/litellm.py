@@ -46,9 +46,15 @@ def _session(own: str, rows: list[tuple[str, Mapping[str, Json]]]) -> Told:
     name, (where, first) = trace_name(KIND, own), rows[0]
     group = text(first.get("end_user")) or text(first.get("user")) or own
     try:
-        return build(where, name, [_part(name, row) for _, row in rows], Around(key=own, group=group))
+        around = Around(key=own, group=group, tags=_tags(first))
+        return build(where, name, [_part(name, row) for _, row in rows], around)
     except Unreadable as error:
         return Skip(where, str(error))
+
+
+def _tags(row: Mapping[str, Json]) -> Mapping[str, Json]:
+    metadata = read_json(row.get("metadata"))
+    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def _part(name: str, row: Mapping[str, Json]) -> Part:

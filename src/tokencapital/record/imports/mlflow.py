@@ -170,6 +170,7 @@ def _trace(own: str, info: Mapping[str, Json], spans: Sequence[Json], where: str
         key=text(info.get("client_request_id")) or own,
         group=text(metadata.get("mlflow.trace.user")) or text(metadata.get("mlflow.trace.session")),
         capability=text(tags.get("tcap.capability")),
+        tags={**metadata, **tags},
     )
     return build(where, name, [_part(name, one) for one in spans if isinstance(one, Mapping)], around)
 

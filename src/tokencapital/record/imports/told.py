@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tokencapital.core.answer import Trajectory
 from tokencapital.core.call import Step
-from tokencapital.core.case import Case, Message, Value
+from tokencapital.core.case import Case, Json, Message, Value
 from tokencapital.core.judgment import DrawKind, Verdict
 from tokencapital.core.quantity import Money
 from tokencapital.record.spans_deeds import Trace
@@ -42,7 +42,7 @@ class Worked(Struct, frozen=True, kw_only=True):
     """A piece of work as it will stand in the store, but for where it is put down.
 
     `capability` None: the file does not say. `said` is the answer as words where its shape depends on the
-    capability's contract; None: the trajectory's own is it.
+    capability's contract; None: the trajectory's own is it. `tags` are what rules that sort work may ask for.
     """
 
     where: str
@@ -51,6 +51,7 @@ class Worked(Struct, frozen=True, kw_only=True):
     head: Trajectory
     steps: tuple[Step, ...] = ()
     said: tuple[Message, ...] | None = None
+    tags: Mapping[str, Json] = {}
 
 
 class Seen(Struct, frozen=True, kw_only=True):
