@@ -214,6 +214,24 @@ def test_a_dry_run_keeps_nothing_and_says_the_same(house: Platform, url: str) ->
     assert imported(house, url).trajectories == 120
 
 
+def test_nobody_who_writes_waits_for_the_server_of_a_dry_run(house: Platform, project: Project, url: str) -> None:
+    written: list[bool] = []
+
+    def write() -> None:
+        with house.store.begin():
+            written.append(True)
+
+    def sleep(_: float) -> None:
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        writer.join(5)
+
+    project.busy = 2
+    asked = ImportAsked(kind=ImportKind.LANGFUSE, url=url, capability="desk", dry_run=True)
+    assert run_import(house, asked, lambda *_: None, sleep).trajectories == 120
+    assert written == [True, True]
+
+
 def test_no_redirect_to_another_host_is_followed(house: Platform, project: Project, url: str) -> None:
     project.redirect = "http://169.254.169.254/latest/meta-data"
     with pytest.raises(InputError, match="another host"):

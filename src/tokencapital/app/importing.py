@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -27,15 +27,18 @@ from tokencapital.record.imports.outcomes import read_outcomes
 from tokencapital.record.imports.phoenix import PhoenixApi, read_phoenix
 from tokencapital.record.imports.remote import Login, Remote
 from tokencapital.record.imports.tensorzero import TensorZero
-from tokencapital.record.imports.told import Skip, Source
+from tokencapital.record.imports.told import Bunch, Skip, Source
 from tokencapital.record.imports.trajectories import read_trajectories
 from tokencapital.record.spans_settling import Rules
+from tokencapital.record.spans_sorting import RuleSorter
 from tokencapital.store.cursors import read_cursor
 from tokencapital.store.steps import steps_by_response
 
 SETTLED = timedelta(seconds=30)
 """While an import follows a server it leaves what is younger for the next round: it may still grow."""
 FOLLOW_S = 15.0
+MOST_TRIED = 200_000
+"""So many things of a server are held in memory at most, to see what would become of them."""
 
 ToldOf = Callable[[int, int], None]
 """Hears how much of how much is done."""
@@ -110,7 +113,8 @@ def run_import(
         platform.workplace(asked.capability or "")
     source, opened = _source(platform.store.key, platform.clock.now(), asked, sleep)
     desks = HouseDesks(platform.store, platform.clock)
-    rules = Rules(platform.meter, desks.observed, seen=lambda ids: steps_by_response(platform.store, ids))
+    sort = RuleSorter(platform.settings.rules)
+    rules = Rules(platform.meter, desks.observed, sort, lambda ids: steps_by_response(platform.store, ids))
     landing = Landing(
         kind=asked.kind.value,
         source=source,
@@ -119,10 +123,10 @@ def run_import(
         redaction=platform.redaction,
     )
     lander = Lander(platform.store, platform.clock, landing)
-    with _kept_or_not(platform, dry_run=asked.dry_run):
+    if asked.dry_run:
+        _try(platform, lander, _read_all(platform, asked, (source, opened), told))
+    else:
         _rounds(platform, asked, lander, (source, opened), told, sleep)
-        if asked.dry_run:
-            raise _Undone
     return _report(asked, source, lander.landed)
 
 
@@ -150,17 +154,37 @@ def _rounds(
         played += 1
 
 
-@contextmanager
-def _kept_or_not(platform: Platform, *, dry_run: bool) -> Iterator[None]:
-    """What is stored within is kept, but for a dry run, which holds the store for as long as it takes."""
-    if not dry_run:
-        yield
-        return
-    try:
-        with platform.store.begin():
-            yield
-    except _Undone:
-        return
+def _read_all(
+    platform: Platform,
+    asked: ImportAsked,
+    source: tuple[str, Callable[[str | None, datetime], Source]],
+    told: ToldOf,
+) -> Iterable[Bunch]:
+    """All that the source holds. What a server has is read before anything is tried, so that nobody who writes waits
+    for it. Raises InputError where that is more than memory is meant to hold."""
+    name, opened = source
+    if asked.file is not None:
+        return opened(None, platform.clock.now())
+    bunches: list[Bunch] = []
+    done = 0
+    for bunch in opened(read_cursor(platform.store, name), platform.clock.now()):
+        bunches.append(bunch)
+        done += len(bunch.told)
+        told(bunch.done or done, bunch.total or done)
+        if done > MOST_TRIED:
+            raise InputError(
+                f"a dry run tries at most {MOST_TRIED:,} things of a server at once, and there are more",
+                remedy="Say since when with --since, or import without --dry-run.",
+            )
+    return bunches
+
+
+def _try(platform: Platform, lander: Lander, bunches: Iterable[Bunch]) -> None:
+    """It is known what would become of them, and nothing of it is kept."""
+    with suppress(_Undone), platform.store.begin():
+        for bunch in bunches:
+            lander.land(bunch)
+        raise _Undone
 
 
 def open_source(asked: ImportAsked, now: datetime, key: bytes) -> Source:

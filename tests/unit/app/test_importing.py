@@ -66,3 +66,32 @@ def test_secrets_in_what_is_imported_are_not_kept(house: Platform, tmp_path: Pat
     assert traces([SECRET], *bodies) == []
     assert traces(["[redacted:api-key]"], *bodies)
     assert values(house, "SELECT name FROM outcome") == ["by [redacted:api-key]"]
+
+
+def test_rules_sort_what_is_imported(house: Platform, tmp_path: Path) -> None:
+    lines = [
+        chat(1, metadata={"desk": "post-7"}),
+        chat(2, system="Find the parcel of Ann."),
+        chat(3, model="gpt-large"),
+        chat(4),
+        chat(5, model="gpt-large", capability="desk"),
+    ]
+    assert imported(house, ImportKind.CHAT, tmp_path / "c.jsonl", *lines).unsorted == 1
+    sorted_ = values(house, "SELECT capability FROM trajectory ORDER BY position")
+    assert sorted(sorted_) == ["desk", "large", "letters", "parcels", "unsorted"]
+    row = {"request_id": "r", "startTime": "2026-05-01T09:00:00Z", "model": "gpt-small", "metadata": {"desk": "post"}}
+    row |= {"messages": [{"role": "user", "content": "hi"}], "response": "ho"}
+    rows = [row, row | {"request_id": "s", "model": "gpt-large", "metadata": {}}]
+    assert imported(house, ImportKind.LITELLM, tmp_path / "l.jsonl", *rows).unsorted == 0
+    assert sorted(values(house, "SELECT capability FROM trajectory"))[1:5] == ["large", "large", "letters", "letters"]
+
+
+def test_what_somebody_says_it_is_comes_before_rules(house: Platform, tmp_path: Path) -> None:
+    imported(house, ImportKind.CHAT, tmp_path / "c.jsonl", chat(1, model="gpt-large"), capability="desk")
+    assert values(house, "SELECT capability FROM trajectory") == ["desk"]
+
+
+def test_a_dry_run_of_a_file_keeps_nothing(house: Platform, tmp_path: Path) -> None:
+    tried = imported(house, ImportKind.CHAT, tmp_path / "c.jsonl", chat(1), chat(2), dry_run=True)
+    assert (tried.trajectories, tried.dry_run) == (2, True)
+    assert values(house, "SELECT id FROM trajectory") == []
