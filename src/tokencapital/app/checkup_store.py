@@ -19,7 +19,7 @@ from tokencapital.core.clock import SystemClock
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.record.spool import WhenFull
 from tokencapital.record.spool_folder import depth
-from tokencapital.store.capabilities import list_capabilities
+from tokencapital.store.capabilities import list_capabilities, mode_since
 from tokencapital.store.database import Store, dialect_of
 from tokencapital.store.schema import SCHEMA_VERSION, trajectory
 
@@ -41,10 +41,25 @@ def check_store(settings: Settings) -> Iterator[Finding]:
             yield Finding(what="books", state=FAIL, detail="they do not balance", remedy="See `tcap verify`.")
         else:
             yield Finding(what="books", state=OK, detail="they balance")
+        yield from _modes(store, settings)
         if store.dialect == "sqlite":
             yield from _log_of_sqlite(store)
     finally:
         store.close()
+
+
+def _modes(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Each capability that stands in another mode than the settings say: they hold for a new one alone."""
+    for name, declared in settings.capabilities.items():
+        stands = mode_since(store, name)
+        if stands is None or stands.mode is declared.mode:
+            continue
+        detail = (
+            f"{name} stands in `{stands.mode}` since {stands.at:%Y-%m-%d %H:%M} UTC by {stands.by};"
+            f" the settings say `{declared.mode}`, which holds for a new capability alone"
+        )
+        remedy = f"Write `{stands.mode}` there, or change it: `tcap mode {name} {declared.mode} --by YOU`."
+        yield Finding(what=f"mode of {name}", state=WARN, detail=detail, remedy=remedy)
 
 
 def check_spool(settings: Settings) -> Iterator[Finding]:

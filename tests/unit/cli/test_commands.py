@@ -245,6 +245,11 @@ def test_the_doctor_finds_what_works_and_what_is_broken(tcap: Tcap, config: Path
     assert told.exit_code == 0, told.stderr
     states = {one["what"]: one["state"] for one in json.loads(told.stdout)}
     assert states["settings"] == states["store"] == states["embedded embeddings"] == "ok"
+    assert not any(what.startswith("mode of") for what in states)
+    assert tcap("mode", "triage", "shadow").exit_code == 0
+    differs = [one for one in json.loads(tcap("doctor", "--json", "-").stdout) if one["what"] == "mode of triage"]
+    assert [one["state"] for one in differs] == ["warn"]
+    assert "`shadow`" in differs[0]["detail"] and "the settings say `answer`" in differs[0]["detail"]
     config.write_text("store = 3")
     broken = tcap("doctor", "--json", "-")
     assert broken.exit_code == 1
