@@ -334,6 +334,38 @@ def test_a_trace_that_claims_the_name_of_another_trajectory_adds_nothing_to_it(h
     assert not steps_of(house.store, [theirs.id])
 
 
+def test_a_trace_that_the_database_refuses_holds_up_no_other(house: House) -> None:
+    refused = Step(
+        id="stp_1",
+        trajectory="",
+        at=START,
+        kind=StepKind.CALL,
+        name="a\0b",
+        source="otlp",
+        ending=Ending.DONE,
+        elapsed_s=1.0,
+        usage=Usage(2**63, 2**63),
+    )
+    house.take([ScriptedSpan(attributes={"tcap.step": msgspec.json.encode(refused).decode()})])
+    house.take([call(2, ["Hello?"], "Yes.", trace=2, parent=0)])
+    assert house.wait() == 2
+    assert (count_waiting(house.store), house.settler.failed) == (0, 1)
+    assert house.steps(2)
+
+
+def test_a_step_belongs_to_the_application_whose_key_it_was_sent_with(house: House) -> None:
+    theirs = Step(
+        id="stp_1", trajectory="", at=START, kind=StepKind.TOOL, name="find", source="otlp", ending=Ending.DONE,
+        elapsed_s=1.0, application="theirs",
+    )  # fmt: skip
+    told = {"tcap.step": msgspec.json.encode(theirs).decode()}
+    again = {"tcap.step": msgspec.json.encode(msgspec.structs.replace(theirs, id="stp_2")).decode()}
+    house.take([ScriptedSpan(attributes=told)], application="mine")
+    house.take([ScriptedSpan(trace=2, attributes=again)])
+    house.wait()
+    assert [one.application for trace in (1, 2) for one in house.steps(trace)] == ["mine", "theirs"]
+
+
 def test_a_batch_of_any_length_is_stored_in_portions(house: House) -> None:
     long = [ScriptedSpan(trace=1, span=number + 1) for number in range(1_300)]
     short = [ScriptedSpan(trace=trace, span=1) for trace in range(2, 300)]

@@ -99,14 +99,15 @@ def steps_in(trace: Trace, meter: Meter, seen: Mapping[str, str]) -> list[Step]:
     inner = _within_calls(trace.deeds, parents)
     counted = dict(seen)
     known = _Conversations()
+    above: dict[str, str | None] = {}
     steps = []
     for deed in trace.deeds:
         outer = deed.kind is StepKind.CALL and deed.span.id in inner
         kept = msgspec.structs.replace(deed, kind=StepKind.AGENT, usage=Usage()) if outer else deed
         elsewhere = _counted(kept, counted, names)
-        above = _nearest(deed.span, parents, names)
+        parent = _nearest(deed.span, parents, names, above)
         step = _step(kept, known.added(kept), elsewhere, meter)
-        step = msgspec.structs.replace(step, trajectory=trajectory_of_trace(trace.id), parent=above)
+        step = msgspec.structs.replace(step, trajectory=trajectory_of_trace(trace.id), parent=parent)
         steps.append(step_told(deed.span, step) or step)
     return steps
 
@@ -148,11 +149,29 @@ def _ancestors(span: Span, parents: Mapping[str, str | None]) -> Iterator[str]:
 def _within_calls(deeds: Sequence[Deed], parents: Mapping[str, str | None]) -> set[str]:
     """The spans of calls that have another call within: the inner one is the call, whatever stands around it."""
     calls = {one.span.id for one in deeds if one.kind is StepKind.CALL}
-    return {above for one in deeds if one.span.id in calls for above in _ancestors(one.span, parents) if above in calls}
+    around: set[str] = set()
+    for one in deeds:
+        if one.span.id in calls:
+            for above in _ancestors(one.span, parents):
+                if above in around:
+                    break
+                around.add(above)
+    return around & calls
 
 
-def _nearest(span: Span, parents: Mapping[str, str | None], names: Mapping[str, str]) -> str | None:
-    return next((names[above] for above in _ancestors(span, parents) if above in names), None)
+def _nearest(
+    span: Span, parents: Mapping[str, str | None], names: Mapping[str, str], known: dict[str, str | None]
+) -> str | None:
+    """The step that the span is in. `known` has what was found above spans that are none, so that each is passed once,
+    however deep they lie."""
+    found, passed = None, []
+    for above in _ancestors(span, parents):
+        if above in names or above in known:
+            found = names.get(above) or known[above]
+            break
+        passed.append(above)
+    known.update(dict.fromkeys(passed, found))
+    return found
 
 
 def _counted(deed: Deed, counted: dict[str, str], names: Mapping[str, str]) -> str | None:

@@ -44,7 +44,10 @@ def read_own(span: Span) -> Deed | None:
 
 
 def step_told(span: Span, step: Step) -> Step | None:
-    """The step that the span says it is, at the place of `step` in its trajectory; None: it says none."""
+    """The step that the span says it is, at the place of `step` in its trajectory; None: it says none.
+
+    Whose it is says the key that it was sent with, if it was sent with one.
+    """
     whole = span.attributes.get(STEP)
     if not isinstance(whole, str):
         return None
@@ -52,7 +55,7 @@ def step_told(span: Span, step: Step) -> Step | None:
         told = _step.decode(whole.encode())
     except (msgspec.MsgspecError, ValueError):
         return None
-    return msgspec.structs.replace(told, trajectory=step.trajectory)
+    return msgspec.structs.replace(told, trajectory=step.trajectory, application=step.application or told.application)
 
 
 def came_in(span: Span) -> tuple[tuple[Message, ...], dict[str, Json]] | None:

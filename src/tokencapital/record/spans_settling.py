@@ -25,7 +25,7 @@ from tokencapital.record.observed_answer import answer_in
 from tokencapital.record.spans_deeds import Service, Trace, capability_of, read_trace, responses_in, steps_in
 from tokencapital.record.spans_own import ANSWER, INPUT, OUTCOME, came_in, decoded, plain
 from tokencapital.store.cases import read_cases
-from tokencapital.store.database import Store, chunks
+from tokencapital.store.database import Store, chunks, is_refused
 from tokencapital.store.outcomes import append_outcomes
 from tokencapital.store.schema import trajectory, work_case
 from tokencapital.store.spans import (
@@ -91,7 +91,7 @@ class Settler:
         try:
             self._settle(waiting)
         except Exception as error:
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, StoreUnavailable) and not is_refused(error):
                 raise
             for one in waiting:
                 self._settle_alone(one)
@@ -101,7 +101,7 @@ class Settler:
         try:
             self._settle([one])
         except Exception as error:
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, StoreUnavailable) and not is_refused(error):
                 raise
             self.failed += 1
             _log.warning("no trajectory can be made of trace %s: %s", one.trace, type(error).__name__)

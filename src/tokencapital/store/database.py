@@ -404,6 +404,11 @@ def _upgrade(connection: Connection, where: str) -> None:
         ) from error
 
 
+def is_refused(error: Exception) -> bool:
+    """Whether the database is there and will never take what was to be stored."""
+    return isinstance(error.__cause__, exc.DataError | exc.ProgrammingError | exc.NotSupportedError)
+
+
 def _unavailable(error: Exception, where: str) -> StoreUnavailable:
     said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     for sign, (what, remedy) in _SIGNS.items():

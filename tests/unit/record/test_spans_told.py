@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from time import process_time
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from hypothesis import strategies as st
 from tokencapital.core.call import StepKind
 from tokencapital.core.case import Json, Message, ToolCall
 from tokencapital.core.quantity import Usage
-from tokencapital.record.spans_deeds import Trace, read_trace
+from tokencapital.meter.energy import LocalEstimate
+from tokencapital.meter.meter import Meter
+from tokencapital.meter.prices import PriceBook
+from tokencapital.record.spans_deeds import Trace, read_trace, steps_in
 from tokencapital.record.spans_told import Deed
 from tokencapital.testing.spans import ScriptedSpan, batch_of, trace_name
 
@@ -306,3 +310,18 @@ def test_no_attribute_breaks_the_reading_of_a_trace(random_: random.Random) -> N
         for number in range(1, 6)
     ]
     assert len(read(*spans).spans) == 5
+
+
+@pytest.mark.parametrize("kind", ["chat", ""])
+def test_a_trace_of_any_depth_is_read_in_the_time_of_a_flat_one(kind: str) -> None:
+    count, told = 6_000, {"gen_ai.operation.name": kind} if kind else {}
+    deep = [ScriptedSpan(span=one, parent=one - 1, attributes=told) for one in range(1, count)]
+    leaves = [
+        ScriptedSpan(span=count + one, parent=count - 1, attributes={"gen_ai.operation.name": "chat"})
+        for one in range(count)
+    ]
+    trace = read(*deep, *leaves)
+    began = process_time()
+    steps = steps_in(trace, Meter(PriceBook(), LocalEstimate(watts=10.0, pue=1.0)), {})
+    assert process_time() - began < 3.0
+    assert steps[-1].parent == (f"stp_{trace.id}{count - 1:016x}" if kind else None)
