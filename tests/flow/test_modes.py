@@ -15,13 +15,17 @@ import pytest
 from msgspec import Struct
 from sqlalchemy import select
 
+from tokencapital.app.access_settings import LimitSettings
+from tokencapital.app.outage import STORE_AGE
 from tokencapital.app.platform import Platform
 from tokencapital.app.recording import recording_of
 from tokencapital.app.relay import find_answerer
 from tokencapital.app.server import build_app
-from tokencapital.app.settings import CapabilitySettings, Settings
+from tokencapital.app.settings import CapabilitySettings, GeneralistKind, GeneralistSettings, Settings
 from tokencapital.core.call import Wire
 from tokencapital.core.case import ContractKind, Mode
+from tokencapital.core.errors import StoreUnavailable
+from tokencapital.core.limit import Per
 from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.serve.rules import CaseFrom, Rule
 from tokencapital.store.capabilities import set_mode
@@ -254,3 +258,55 @@ def test_a_capability_answers_by_its_name_in_every_wire(tmp_path: Path, upstream
             of_anthropic.messages.create(**{**said, "messages": [{"role": "user", "content": [picture]}]})
         assert refused.value.body["type"] == "error"  # type: ignore[index,call-overload]
         assert len(upstream.received) == asked
+
+
+@contextmanager
+def with_own_model(folder: Path, url: str, mode: Mode, **more: Any) -> Iterator[tuple[Platform, str]]:
+    """A house whose generalist is a model at the same upstream, under the provider's name `elsewhere`."""
+    own = GeneralistSettings(kind=GeneralistKind.HTTP, url=f"{url}/v1", model="own-model", provider="elsewhere")
+    declared = CapabilitySettings(
+        contract=ContractKind.LABEL, labels=("card_lost", "other"), mode=mode, mode_by="maria", **more
+    )
+    settings = Settings(
+        store=str(folder / "store.db"),
+        capabilities={TRIAGE: declared},
+        generalist=own,
+        providers={"up": ProviderSettings(url=f"{url}/v1", key="caller", models=("*",), wires=tuple(Wire))},
+        rules=(Rule(capability=TRIAGE, prompt_like="you sort messages*", case=CaseFrom.LAST_USER),),
+        limits=(LimitSettings(name="few", per=Per.MONTH, requests=2, provider="elsewhere"),),
+    )
+    with Platform.open(settings) as house, served(build_app(house)) as address:
+        yield house, address
+
+
+def own_calls(upstream: ScriptedUpstream) -> int:
+    return sum(b'"own-model"' in one.body for one in upstream.received)
+
+
+def test_limits_hold_for_what_a_capability_asks_its_own_model(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    with with_own_model(tmp_path, upstream.url, Mode.SUGGEST) as (_, address):
+        texts = {one.text for number in range(3) for one in program(address, f"question {number}").values()}
+    assert texts == {"other"}
+    assert own_calls(upstream) == 2
+
+
+@pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.SUGGEST])
+def test_no_own_model_sees_what_may_not_go_there(tmp_path: Path, upstream: ScriptedUpstream, mode: Mode) -> None:
+    with with_own_model(tmp_path, upstream.url, mode, egress=("up",)) as (house, address):
+        program(address, UNKNOWN)
+        assert shadows_done(house)[1] == 0
+    assert own_calls(upstream) == 0
+    assert len(upstream.received) == 6
+
+
+def test_an_own_answer_says_for_how_long_the_store_has_been_away(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    with housed(tmp_path, upstream.url, Mode.ANSWER) as (house, address), httpx.Client(base_url=address) as client:
+        teach(house, address, program(address, KNOWN)["chat"].trajectory or "", "card_lost")
+        messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": KNOWN}]
+        body = {"model": "gpt-5", "messages": messages}
+        there = client.post("/v1/chat/completions", json=body)
+        assert there.headers["x-tcap-stage"] == "recall" and STORE_AGE not in there.headers
+        house.store.reach.lost(StoreUnavailable("it is away"))
+        away = client.post("/v1/chat/completions", json=body)
+        assert away.headers["x-tcap-stage"] == "recall"
+        assert away.headers[STORE_AGE].isdigit()

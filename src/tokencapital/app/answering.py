@@ -6,13 +6,16 @@ A capability never stands in the way: where it has no answer, is not sure, or fa
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from tokencapital.app.aside import Aside
 from tokencapital.app.asking import AskingSink
+from tokencapital.app.egress import provider_of
+from tokencapital.app.outage import age_header
+from tokencapital.app.paying import PayingModel, paid_by
 from tokencapital.app.platform import Platform, Workplace, make_generalist
 from tokencapital.app.settings import GeneralistKind
 from tokencapital.core.answer import Answer, Exchange
@@ -23,7 +26,7 @@ from tokencapital.models.base import ModelClient
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.gateway import GROUP, KEY
 from tokencapital.serve.ports import Sink
-from tokencapital.serve.relay_ports import Asked, Cleaner, Reply, Sorted
+from tokencapital.serve.relay_ports import Asked, Cleaner, Purse, Reply, Sorted
 from tokencapital.serve.rules import NamedRules
 from tokencapital.serve.rules_case import extract
 from tokencapital.serve.shapes.pieces import Said
@@ -53,13 +56,17 @@ class AnsweringCounts:
 
 class HouseAnswerer:
     """The capabilities of an open house, as the relay's `Answerer`. `cleaner` takes out of a case what may not be
-    kept, before anything is made of it."""
+    kept, before anything is made of it. What a generalist behind a URL is asked is paid from the `purse`: by whoever
+    called, or in `shadow` mode by the house."""
 
-    def __init__(self, platform: Platform, cleaner: Cleaner, patient: Callable[[Workplace, Sink], Sink]) -> None:
+    def __init__(
+        self, platform: Platform, cleaner: Cleaner, patient: Callable[[Workplace, Sink], Sink], purse: Purse
+    ) -> None:
         self.counts = AnsweringCounts()
         self._platform = platform
         self._cleaner = cleaner
         self._patient = patient
+        self._purse = purse
         self._rules = NamedRules(platform.settings.rules)
         self._stands: dict[tuple[str, Mode], _Stand] = {}
         self._aside = Aside(lambda: _own_generalist(platform))
@@ -104,11 +111,14 @@ class HouseAnswerer:
         if wanted is None or case is None:
             return None
         stand = self._stand(place, sorted_.mode)
-        exchange = await stand.engine.answer(case)
+        with paid_by(asked.caller):
+            exchange = await stand.engine.answer(case)
         answer = exchange.trajectory.answer
         content = shaped(answer.value, wanted) if _goes_out(answer, sorted_.mode) else None
         stand.record(exchange, shown=content is not None)
-        return None if content is None else _written(asked, said, exchange, content)
+        if content is None:
+            return None
+        return _written(asked, said, exchange, content, age_header(self._platform.store))
 
     async def _shadow(self, asked: Asked, sorted_: Sorted, call_id: str, generalist: ModelClient | None) -> None:
         try:
@@ -119,7 +129,8 @@ class HouseAnswerer:
                 self.counts.skipped += 1
                 return
             sink = self._patient(place, place.parts.sink)
-            parts = msgspec.structs.replace(place.parts, shown=False, sink=sink, generalist=generalist)
+            asks = self._within(place, generalist)
+            parts = msgspec.structs.replace(place.parts, shown=False, sink=sink, generalist=asks)
             await Engine(_in(place.capability, Mode.SHADOW), parts, place.engine.memory).answer(case)
             self.counts.beside += 1
         except Exception as error:  # noqa: BLE001 nobody is there to be told
@@ -133,11 +144,20 @@ class HouseAnswerer:
         if made is None or made.place is not place:
             sink = place.parts.sink
             drawn = sink if place.goal is None else AskingSink(sink, place.store, place.goal)
-            parts = msgspec.structs.replace(place.parts, sink=_Unrecorded())
+            asks = self._within(place, place.parts.generalist)
+            parts = msgspec.structs.replace(place.parts, sink=_Unrecorded(), generalist=asks)
             engine = Engine(_in(place.capability, mode), parts, place.engine.memory)
             made = _Stand(place, engine, self._patient(place, drawn), self._patient(place, sink))
             self._stands[place.name, mode] = made
         return made
+
+    def _within(self, place: Workplace, generalist: ModelClient | None) -> ModelClient | None:
+        """The generalist as the capability may ask it: where its data may go, and within the limits."""
+        settings = self._platform.settings.generalist
+        client = self._platform.egress.client_for(place.name, generalist, settings)
+        if client is None or settings.kind is not GeneralistKind.HTTP:
+            return client
+        return PayingModel(client, self._purse, place.name, provider_of(settings))
 
     def _case(self, asked: Asked, sorted_: Sorted, call_id: str) -> Case | None:
         """The case, told apart from the prompt as the record will tell it; None: nothing of it may be kept, or it
@@ -208,12 +228,12 @@ def _wanted(capability: Capability, asked: Asked, said: Said) -> Wanted | None:
     return wanted_by(said)
 
 
-def _written(asked: Asked, said: Said, exchange: Exchange, content: str) -> Reply:
-    """The answer as a reply in the wire of the request."""
+def _written(asked: Asked, said: Said, exchange: Exchange, content: str, age: Mapping[str, str]) -> Reply:
+    """The answer as a reply in the wire of the request; `age` says for how long the store has been away, if it is."""
     options = said.parameters.get("stream_options")
     tells = isinstance(options, dict) and options.get("include_usage") is True
     answer = msgspec.structs.replace(written(exchange, asked.model, tells_usage=tells), content=content)
-    headers = answer_headers(exchange.trajectory)
+    headers = {**answer_headers(exchange.trajectory), **age}
     if asked.streamed:
         headers["content-type"] = "text/event-stream; charset=utf-8"
         return Reply(status=200, headers=headers, pieces=_pieces(write_stream(asked.wire, answer)))

@@ -18,7 +18,7 @@ from tokencapital.app.cleaning import CallCleaner
 from tokencapital.app.guard import Door
 from tokencapital.app.outage import PatientSink
 from tokencapital.app.platform import Platform, Workplace
-from tokencapital.app.purse import open_purse
+from tokencapital.app.purse import Purse, open_purse
 from tokencapital.app.recording import recording_of
 from tokencapital.app.sorting import sorter_of
 from tokencapital.core.call import UNSORTED, Call, Wire
@@ -136,7 +136,7 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     platform.watched.limits = purse.standing
     stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
     cleaner = CallCleaner(platform.settings, platform.redaction, platform.store.key)
-    answerer = answerer_of(platform, cleaner)
+    answerer = answerer_of(platform, cleaner, purse)
     relay = Relay(
         RelayParts(
             providers=providers_of(platform),
@@ -161,14 +161,14 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     return relay
 
 
-def answerer_of(platform: Platform, cleaner: CallCleaner) -> HouseAnswerer:
+def answerer_of(platform: Platform, cleaner: CallCleaner, purse: Purse) -> HouseAnswerer:
     """The capabilities' own answers; while the store is away they wait in the spool, unless the store is demanded."""
     recording = recording_of(platform)
 
     def patient(place: Workplace, sink: Sink) -> Sink:
         return sink if place.store_only else PatientSink(sink, recording.keep_now, platform.ids)
 
-    answerer = HouseAnswerer(platform, cleaner, patient)
+    answerer = HouseAnswerer(platform, cleaner, patient, purse)
     platform.closers.append(answerer.close)
     platform.shared[HouseAnswerer] = answerer
     return answerer
