@@ -166,7 +166,10 @@ class OwnNames:
 
 
 def _host(scope: Sent) -> bytes:
-    return next((value for name, value in scope["headers"] if name == b"host"), b"")
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return bytes(value)
+    return b""
 
 
 @lru_cache(maxsize=256)

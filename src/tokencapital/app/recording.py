@@ -75,30 +75,18 @@ class Recording:
                     self._start()
         return self._spool
 
-    @property
-    def full(self) -> bool:
-        """Whether calls are to be refused because nothing can be kept of them. Fit for every request."""
-        return self._settings.when_full is WhenFull.REFUSE and self.spool.full
-
-    async def keep(self, call: Frame) -> None:
-        """What was done is durable when this returns, unless the spool is full and recording stops then: it is counted.
-
-        Raises SpoolFull where answers are refused instead.
-        """
-        try:
-            await self.spool.keep(call)
-        except SpoolFull:
-            if self._settings.when_full is WhenFull.REFUSE:
-                raise
-            self.dropped += 1
+    async def keep(self, frame: Frame) -> None:
+        """What was done is durable when this returns. Raises SpoolFull: what becomes of it then is the caller's."""
+        await self.spool.keep(frame)
 
     async def keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """The outcomes are durable here when this returns, and in the store once it is back."""
+        """The outcomes are durable here when this returns, and in the store once it is back. Raises SpoolFull: they
+        are no answers, and nobody is told that what was not kept was."""
         named = IdSource(SystemClock()).new("obt")
         await self.keep(OutcomeBatch(id=named, at=self._platform.clock.now(), outcomes=tuple(outcomes)))
 
     def keep_now(self, frame: Frame) -> None:
-        """The same for callers that are no coroutine."""
+        """The same for answers of engines, which go out and are counted where the spool is full and recording stops."""
         try:
             self.spool.keep_now(frame)
         except SpoolFull:
@@ -195,6 +183,7 @@ def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | No
     handled = handlers(store, meter, clock, settings.rules)
     drain = Drain(spool_folder(settings), handled, clock, lambda: settle(store), settler.turn)
     drain.turn_s = TURN_S if store.dialect == "sqlite" else LONG_TURN_S
+    drain.ease_below_bytes = settings.spool.max_bytes // 4
     return drain
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -171,5 +172,7 @@ def run(app: ASGIApp, platform: Platform, listener: socket.socket, routes: Seque
         backlog=BACKLOG,
         **server_options(settings, counts),
     )
+    gc.collect()
+    gc.freeze()  # what the house is made of is not looked through again and again, while callers wait
     with told_to_stop():  # uvicorn repeats the signal at its end, which is not to be the process's
         uvicorn.Server(config).run(sockets=[listener])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Any
 
 import msgspec
@@ -35,6 +35,8 @@ TURN_S, LONG_TURN_S = 0.020, 0.200
 """So long a batch takes, half of it in a transaction: where others who write have to wait, and where they have not."""
 _FEW, _MANY = 8, 512
 _BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
+_EASE = 1.5
+"""So many times as long as it works the drain rests while callers bring more than it can carry away."""
 _FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
 """Errors of a database that are the fault of what was to be stored."""
 
@@ -76,6 +78,9 @@ class Drain:
         self._places: dict[str, Reached] = {}
         self._lock: int | None = None
         self._most = _FEW
+        self._seen = 0
+        self._ease = 0.0
+        self.ease_below_bytes = 0
         self.turn_s = TURN_S
         self._told: tuple[float, DrainReport | None] = (0.0, None)
         self.report = DrainReport(pid=os.getpid(), at=clock.now())
@@ -96,6 +101,7 @@ class Drain:
             self._advance(name, piece, [raw for owner, raw in taken if owner == name]) for name, piece in pieces.items()
         ]
         self._tell(away=None)
+        self._yield_to_callers(len(taken))
         return max(len(taken), sum(moved))
 
     def run(self, stop: threading.Event, grace_s: float = 0.0) -> None:
@@ -159,6 +165,14 @@ class Drain:
                 self._places[folder.name] = folder.place()
         return list(self._folders.values())
 
+    def _yield_to_callers(self, taken: int) -> None:
+        """While more comes than was carried away, and it does not pile up, callers need the machine more than this:
+        what waits is safe, and is carried away when there is less to do."""
+        written = sum(folder.level()[0] for folder in self._folders.values())
+        behind, self._seen = written - self._seen > taken > 0, written
+        eases = behind and sum(folder.waiting() for folder in self._folders.values()) < self.ease_below_bytes
+        self._ease = _EASE if eases else 0.0
+
     def _store(self, raws: Sequence[Raw]) -> None:
         """The frames are in the store, or set aside."""
         start = 0
@@ -171,8 +185,10 @@ class Drain:
                 by_kind[raw.kind].append(raw)
             for kind, ones in by_kind.items():
                 self._store_kind(kind, ones)
-            slow = perf_counter() - began > self.turn_s
-            self._most = max(_FEW, self._most // 2) if slow else min(_MANY, self._most * 2)
+            took_s = perf_counter() - began
+            self._most = max(_FEW, self._most // 2) if took_s > self.turn_s else min(_MANY, self._most * 2)
+            if self._ease:
+                sleep(self._ease * took_s)
 
     def _store_kind(self, kind: int, raws: Sequence[Raw]) -> None:
         """The frames of one kind are in the store; where one of them is at fault, all others are."""

@@ -123,7 +123,9 @@ class Spool:
         with self._lock:
             self._take(written, frame.at.timestamp())
             self._group.futures.append(waits)
-        self._wake.set()
+            first = len(self._group.parts) == 1
+        if first:
+            self._wake.set()
         await waits
 
     def keep_now(self, frame: Frame) -> None:
