@@ -160,8 +160,11 @@ class Answer:
         self._wake()
 
     def end(self) -> None:
-        """The body is complete."""
+        """The body is complete; whoever asks on the same connection next finds it read from."""
         self.whole = True
+        if self._paused:
+            self._paused = False
+            self._connection.go_on()
         self._wake()
 
     def _wake(self) -> None:

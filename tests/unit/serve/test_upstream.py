@@ -243,6 +243,20 @@ async def test_a_reader_that_is_slow_holds_the_provider_back() -> None:
         assert size + len(answer.take()) == len(piece) * count
 
 
+async def test_a_connection_that_was_held_back_to_the_last_byte_is_read_from_again() -> None:
+    size = (1 << 20) + 1
+    async with listening(saying(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size, b"x" * size)) as (
+        client,
+        server,
+    ):
+        for _ in range(2):
+            answer = await asyncio.wait_for(client.send(server.origin, sent()), 2)
+            while not answer.whole:
+                await asyncio.sleep(0.01)
+            assert len(answer.take()) == size
+        assert server.connections == 1
+
+
 async def test_a_call_that_is_given_up_closes_its_connection() -> None:
     async with listening(saying()) as (client, server):
         task = asyncio.create_task(client.send(server.origin, sent()))
