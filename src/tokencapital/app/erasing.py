@@ -16,10 +16,14 @@ from sqlalchemy import Connection
 
 from tokencapital.app.platform import Platform
 from tokencapital.app.rebuilding import rebuild
+from tokencapital.app.recording import make_drain, spool_folder
+from tokencapital.app.tracing import settle_spans
 from tokencapital.core.case import Capability, ContractKind
-from tokencapital.core.errors import InputError
+from tokencapital.core.errors import InputError, StoreUnavailable
 from tokencapital.core.policy import Release
 from tokencapital.models.artifacts import words_in
+from tokencapital.record.spool import drained_now
+from tokencapital.record.spool_dead import dead_letters
 from tokencapital.store.audit import Act, Done, append_audit
 from tokencapital.store.capabilities import read_capability
 from tokencapital.store.contributors import declared_contributors
@@ -45,6 +49,8 @@ from tokencapital.store.rebuilds import (
 from tokencapital.store.releases import live_release, load_artifact, policies_with
 from tokencapital.store.remains import facts_about, has_case, labels_left
 
+CARRY_S = 30.0
+"""So long a server that drains is waited for before an erasure."""
 REBUILD_WITHIN = timedelta(days=30)
 """So long an artifact that holds numbers only may serve on; `tcap verify` names one that has waited longer."""
 
@@ -90,7 +96,7 @@ class Erased(Struct, frozen=True, kw_only=True):
 
     `facts` counts what stays without words. `people` counts names, accounts and sessions. `rebuilt` are the
     gate's decisions on what was made anew right away. `compacted`: the store's files hold none of it any
-    more; None: nobody has tried yet.
+    more; None: nobody has tried yet. `set_aside` counts what the store would not take and waits on disk, of whomever.
     """
 
     number: int
@@ -105,6 +111,7 @@ class Erased(Struct, frozen=True, kw_only=True):
     artifacts: tuple[ArtifactFate, ...]
     rebuilt: tuple[Release, ...] = ()
     compacted: bool | None = None
+    set_aside: int = 0
 
 
 async def erase_and_rebuild(platform: Platform, asked: Erasure) -> Erased:
@@ -133,10 +140,13 @@ async def erase_and_rebuild(platform: Platform, asked: Erasure) -> Erased:
 def erase(platform: Platform, asked: Erasure) -> Erased:
     """No word in the scope can be read again, from the next request on; the files are not compacted yet.
 
-    Raises InputError where nothing is known of whom or what is to be erased.
+    What was acknowledged before and waits on disk is carried into the store first, so that none of it comes back.
+    Raises InputError where nothing is known of whom or what is to be erased, StoreUnavailable where something waits on.
     """
     store, now = platform.store, platform.clock.now()
     kind, subject = _subject(asked)
+    if asked.contributor is None:
+        carry_over(platform)
     with store.begin() as connection:
         scope = _scope(connection, kind, subject)
         facts = facts_about(connection, scope)
@@ -164,7 +174,30 @@ def erase(platform: Platform, asked: Erasure) -> Erased:
         people=people,
         facts=facts,
         artifacts=tuple(fates),
+        set_aside=len(dead_letters(spool_folder(platform.settings))),
     )
+
+
+def carry_over(platform: Platform, wait_s: float = CARRY_S) -> None:
+    """What was acknowledged until now is in the store, and all spans that were told are trajectories.
+
+    Where a server drains it is waited for. Raises StoreUnavailable where something still waits after so long.
+    """
+    root = spool_folder(platform.settings)
+    if root.is_dir():
+        drain = make_drain(platform.store, platform.settings, platform.clock)
+        try:
+            while drain.turn():
+                pass
+        finally:
+            drain.close()
+        if not drained_now(root, wait_s):
+            raise StoreUnavailable(
+                "what was acknowledged lately still waits on disk, and would come back after an erasure",
+                where=str(root),
+                remedy="Nothing was erased. See with `tcap doctor` why it waits, and erase then.",
+            )
+    settle_spans(platform)
 
 
 def _subject(asked: Erasure) -> tuple[str, str]:

@@ -73,6 +73,8 @@ def _table(done: Erased) -> Table:
         what = "erased" if one.erased else "serves until it is made anew"
         due = f", due {one.due:%Y-%m-%d}" if one.due and not done.rebuilt else ""
         table.add_row(f"specialist {one.artifact[:12]} of {one.capability}", what + due)
+    if done.set_aside:
+        table.add_row("frames set aside on disk, of whomever", f"{done.set_aside}: see `tcap drain --json -`")
     for release in done.rebuilt:
         table.add_row(f"made anew for {release.capability}", f"{release.lane.value} {release.decision.value}")
     return table

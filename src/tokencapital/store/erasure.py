@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, or_, select
 
 from tokencapital.store.copies import copied_answers, strings_of
 from tokencapital.store.database import Store, chunks, next_numbers
+from tokencapital.store.joins import forget_joins
 from tokencapital.store.judgments import ERASED, WORDS, Change, hold_memory, withdraw_all
 from tokencapital.store.lessons import COUNTER, lessons_resting_on
 from tokencapital.store.payloads import decoded
@@ -103,7 +104,8 @@ def scope_of_contributor(connection: Connection, pseudonym: str) -> Scope:
 
 
 def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, at: datetime) -> Wiped:
-    """No word in the scope can be read again, and memory, queue and readers of lessons have heard of it.
+    """No word in the scope can be read again, and memory, queue and readers of lessons have heard of it. No call goes
+    on with an erased conversation.
 
     A payload that somebody else's fact names too, because they said the same of the same case, stays.
     """
@@ -122,6 +124,7 @@ def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, 
         lessons=_erase_lessons(connection, scope, at),
         withdrawn=tuple(standing),
     )
+    forget_joins(connection, _runs(connection, scope))
     bring_up_to_date(store, connection, scope.cases)
     next_numbers(connection, COUNTER, 1)
     return wiped
@@ -167,6 +170,11 @@ def _standing(connection: Connection, scope: Scope) -> list[str]:
 def _of_cases(scope: Scope) -> Iterator[Select[Any]]:
     for some in chunks(scope.cases):
         yield select(work_case.c.payload).where(work_case.c.id.in_(some))
+
+
+def _runs(connection: Connection, scope: Scope) -> list[str]:
+    queries = (select(trajectory.c.id).where(trajectory.c.case_id.in_(some)) for some in chunks(scope.cases))
+    return [found for query in queries for found in connection.execute(query).scalars()]
 
 
 def _of_runs(scope: Scope) -> Iterator[Select[Any]]:

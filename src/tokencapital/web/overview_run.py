@@ -89,7 +89,7 @@ class RunPages:
             asked = Erasure(by=by, group=case.group, ground=ground)
         else:
             asked = Erasure(by=by, case=done.case, ground=ground)
-        erase(self._platform, asked)
+        await run_in_threadpool(erase, self._platform, asked)
         await run_in_threadpool(compact, self._platform.store)
         return self._pages.onward(request, f"/run/{quote(done.id, safe='')}?told=erased")
 
