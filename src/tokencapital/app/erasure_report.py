@@ -114,8 +114,8 @@ def _stays(done: Erased) -> Iterator[str]:
     if done.set_aside:
         yield (
             f"{done.set_aside} records that the store would not take are set aside on disk and were not looked into: "
-            "they may be of anybody. `tcap drain --json -` says why they are there; after `tcap drain --retry` has stored "
-            "them the same erasure reaches them."
+            "they may be of anybody. `tcap drain --json -` says why they are there; after `tcap drain --retry` has "
+            "stored them the same erasure reaches them."
         )
     yield (
         "Not reached by this: files that were handed in or taken out before (recordings, exports, bundles, backups, "
