@@ -193,9 +193,7 @@ class Passage:
         after = perf_counter()
         counts.kept.add(after - before)
         counts.whole.add(after - self._begun.started)
-        if not self._begun.recorded:
-            counts.unrecorded += 1
-        return self._begun.recorded
+        return True
 
     def _settle(self, call: Call) -> None:
         hold, self._tries.hold = self._tries.hold, None
