@@ -178,3 +178,30 @@ def test_a_key_that_records_tells_what_was_sent_and_judges_nothing(tmp_path: Pat
         several = client.post("/v1/judgments", json=[review, sent], headers=bearer(records)).json()["results"]
         assert [one["status"] for one in several] == [403, 400]
         assert client.post("/v1/judgments", json=review, headers=bearer(reviews)).status_code == 400
+
+
+def test_a_stored_response_is_read_by_the_application_that_it_was_given_to(tmp_path: Path) -> None:
+    import httpx2 as httpx
+
+    body = {"id": "resp_1", "object": "response", "model": "gpt-5", "output": [], "status": "completed"}
+    with (
+        ScriptedUpstream(Scripted(pieces=(json.dumps(body).encode(),))) as upstream,
+        house(tmp_path, upstream.url) as platform,
+        served(build_app(platform)) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        secrets = {
+            name: make_key(platform, KeyAsked(application=name, scopes=frozenset({scope}), by="maria")).secret
+            for name, scope in (("crm", Scope.INFER), ("shop", Scope.INFER), ("office", Scope.ADMIN))
+        }
+        asked = client.post("/v1/responses", json={"model": "gpt-5", "input": "hi"}, headers=bearer(secrets["crm"]))
+        assert asked.status_code == 200
+        assert recording_of(platform).flush()
+
+        def read(name: str, response: str = "resp_1", method: str = "GET") -> int:
+            return client.request(method, f"/v1/responses/{response}", headers=bearer(secrets[name])).status_code
+
+        assert [read(name) for name in ("crm", "shop", "office")] == [200, 403, 200]
+        assert read("shop", method="DELETE") == read("shop", "resp_1/input_items") == 403
+        assert read("shop", "resp_other") == 200
+        assert len(upstream.received) == 4

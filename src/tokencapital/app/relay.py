@@ -32,6 +32,7 @@ from tokencapital.serve.relay_wire import WIRES, refusal
 from tokencapital.serve.shapes import usage_of
 from tokencapital.serve.shapes.tokens import UNKNOWN
 from tokencapital.serve.wire import ANSWERING
+from tokencapital.store.steps import application_of_response
 
 _FRESH_S = 1.0
 
@@ -146,6 +147,7 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
             capabilities=names,
             took=_took,
             full=lambda: recording.spool.full,
+            owner=lambda response: application_of_response(platform.store, response),
             doorman=Door(platform.access),
             egress=platform.egress,
             purse=purse,

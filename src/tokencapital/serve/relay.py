@@ -76,7 +76,8 @@ class RelayParts(Struct, frozen=True, kw_only=True):
     """What the relay is made of.
 
     Calls of `capabilities` by their names are answered by the app behind. `took` says what a call took. `full` says
-    that nothing can be kept now; then calls are refused, or go `unrecorded`.
+    that nothing can be kept now; then calls are refused, or go `unrecorded`. `owner` is the application that a
+    provider's answer was given to, by its id; None: nobody knows.
     """
 
     providers: Providers
@@ -86,6 +87,7 @@ class RelayParts(Struct, frozen=True, kw_only=True):
     capabilities: Names
     took: Callable[..., Took] = lambda _call: (None, None)
     full: Callable[[], bool] = lambda: False
+    owner: Callable[[str], str | None] = lambda _response: None
     doorman: Doorman = OpenDoor()
     sorter: Sorter = NoRules()
     egress: Egress = AnyProvider()
@@ -269,7 +271,8 @@ class Relay:
             return False
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            self._parts.doorman.admit(headers, access.Scope.INFER)
+            caller = self._parts.doorman.admit(headers, access.Scope.INFER)
+            await self._refuse_others(caller, path.split("/")[1])
             self._parts.egress.check(None, provider.name)
             body = await self._body(receive, headers)
             await pass_plain(self._here(), provider, f"/responses{path}", scope, (body, receive, send))
@@ -279,6 +282,14 @@ class Relay:
             self.counts.refuse(error)
             await _refuse(Wire.RESPONSES, error, send)
         return True
+
+    async def _refuse_others(self, caller: access.Caller, response: str) -> None:
+        """Returns where the answer was given to the caller's application, as far as is known. Raises AccessRefused."""
+        if caller.application is None or caller.may(access.Scope.ADMIN):
+            return
+        owner = await asyncio.to_thread(self._parts.owner, response)
+        if owner not in (None, caller.application):
+            raise AccessRefused("this response was given to another application")
 
 
 class _HungUpError(Exception):

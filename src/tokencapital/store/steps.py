@@ -74,6 +74,14 @@ def trajectory_named(store: Store, name: str) -> str | None:
         return known or connection.execute(select(step.c.trajectory).where(step.c.id == name)).scalar()
 
 
+def application_of_response(store: Store, response: str) -> str | None:
+    """The application that was first given the answer of a provider; None: nobody knows, or none was named."""
+    query = select(step.c.application).where(step.c.response == response).order_by(step.c.position).limit(1)
+    with store.read() as connection:
+        found: str | None = connection.execute(query).scalar()
+    return found
+
+
 def steps_by_response(store: Store, responses: Iterable[str]) -> dict[str, str]:
     """By the id of a provider's answer the step that it was given in, the first where several say so."""
     found: dict[str, str] = {}
