@@ -7,8 +7,11 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from typing import Any
 
-from tokencapital.serve.sdk_spans import Plain, SdkSpan
+from tokencapital.serve.sdk_spans import TRUNCATED, Plain, SdkSpan
 from tokencapital.serve.sdk_steps import begin, end, enter, leave
+
+_MOST_ITEMS = 10_000
+"""So many items of a generator are kept: it may never end."""
 
 
 def traced(function: Any, name: str, told: Mapping[str, Plain]) -> Any:
@@ -100,9 +103,10 @@ def _generator(function: Any, start: _Start) -> Callable[..., Any]:
         step, sent = made.send, None
         try:
             while True:
-                said.append(_within(span, step, sent))
+                item = _within(span, step, sent)
+                _note(span, said, item)
                 try:
-                    step, sent = made.send, (yield said[-1])
+                    step, sent = made.send, (yield item)
                 except GeneratorExit:
                     made.close()
                     raise
@@ -126,9 +130,10 @@ def _async_generator(function: Any, start: _Start) -> Callable[..., Any]:
         step, sent = made.asend, None
         try:
             while True:
-                said.append(await _awaited_within(span, step, sent))
+                item = await _awaited_within(span, step, sent)
+                _note(span, said, item)
                 try:
-                    step, sent = made.asend, (yield said[-1])
+                    step, sent = made.asend, (yield item)
                 except GeneratorExit:
                     await made.aclose()
                     raise
@@ -160,6 +165,16 @@ async def _awaited_within(span: SdkSpan | None, step: Callable[[Any], Awaitable[
         return await step(sent)
     finally:
         leave(token)
+
+
+def _note(span: SdkSpan | None, said: list[Any], item: Any) -> None:
+    """The item is among what the generator gave, as long as there is room."""
+    if span is None:
+        return
+    if len(said) < _MOST_ITEMS:
+        said.append(item)
+    else:
+        span.attributes[TRUNCATED] = 1
 
 
 def _end(span: SdkSpan | None, said: list[Any], returned: Any, error: BaseException | None) -> None:

@@ -222,6 +222,23 @@ async def test_async_generators_are_recorded(kept: Kept) -> None:
     assert within.parent_span_id == whole.span_id
 
 
+async def test_of_generators_without_end_the_begin_is_kept(kept: Kept) -> None:
+    @trace
+    def plain() -> Iterator[int]:
+        yield from range(10_001)
+
+    @trace
+    async def later() -> AsyncIterator[int]:
+        for number in range(10_001):
+            yield number
+
+    assert sum(1 for _ in plain()) == 10_001
+    assert len([one async for one in later()]) == 10_001
+    for span in kept.spans:
+        assert said(span) == list(range(10_000))
+        assert told(span)["tcap.truncated"] == 1
+
+
 def test_methods_are_recorded_without_their_object(kept: Kept) -> None:
     class Desk:
         @trace
