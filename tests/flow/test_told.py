@@ -274,3 +274,11 @@ def test_secrets_in_what_people_say_are_not_kept(house: Platform, client: TestCl
     with house.store.read() as connection:
         names = connection.exec_driver_sql("SELECT name FROM outcome").scalars().all()
     assert names == ["solved [redacted:api-key]"]
+
+
+def test_secrets_in_what_a_capability_is_asked_are_not_kept(house: Platform, client: TestClient) -> None:
+    done = asked(client, words=f"my key is {SECRET}")
+    client.post(JUDGMENTS, json=said(verdict="corrected", trajectory=done, answer="reset"))
+    assert traces([SECRET], *payload_bodies(house.store).values()) == []
+    body = {"model": MAIL, "messages": [{"role": "user", "content": f"my key is {SECRET}"}]}
+    assert client.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"] == "reset"

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tokencapital.app.asking import AskingSink
+from tokencapital.app.cleaning import cleaned_case
 from tokencapital.app.guard import keep
 from tokencapital.app.hardening import Bounds
 from tokencapital.app.hardening_protocol import server_options
@@ -34,7 +35,7 @@ from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.app.tracing import trace_routes
 from tokencapital.core.answer import Answer, Stage
-from tokencapital.core.case import Capability, Mode
+from tokencapital.core.case import Capability, Case, Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.core.ids import IdSource
@@ -94,6 +95,10 @@ class PlatformDesks:
         decided = Answer(value=said[-1].answer if said else None, stage=Stage.PERSON)
         checked = check_answer(decided, (), self._platform.knowledge, self.clock.now())
         return Settled(done, decided=bool(said), value=checked.answer.value)
+
+    def clean(self, case: Case) -> Case:
+        """The case with marks in place of what may not be kept; nothing is made of what they stand for."""
+        return cleaned_case(case, self._platform.redaction)
 
     def _patient(self, place: Workplace, sink: Sink) -> Sink:
         """The sink, with the spool behind it unless the capability demands the store."""

@@ -91,6 +91,10 @@ class Desks(Protocol):
         """How a trajectory stands; None: there is none with this id."""
         ...
 
+    def clean(self, case: Case) -> Case:
+        """The case without what may not be kept."""
+        ...
+
 
 class Gateway:
     """Serves chat completions, responses, messages, the list of models, and answers that were waited for.
@@ -151,7 +155,7 @@ class Gateway:
         asked = read_request(wire, await request.body())
         unsure = _unsure(request)
         engine, shadow = self._desks.engine(asked.model), self._desks.shadow(asked.model)
-        case = self._case(asked, request)
+        case = self._desks.clean(self._case(asked, request))
         response = _respond(asked, await engine.answer(case), unsure)
         if shadow is not None:
             response.background = BackgroundTask(shadow.answer, case)
