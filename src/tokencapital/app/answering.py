@@ -13,9 +13,8 @@ from msgspec import Struct
 
 from tokencapital.app.aside import Aside
 from tokencapital.app.asking import AskingSink
-from tokencapital.app.egress import provider_of
 from tokencapital.app.outage import age_header
-from tokencapital.app.paying import PayingModel, paid_by
+from tokencapital.app.paying import paid_by, within_limits
 from tokencapital.app.platform import Platform, Workplace, make_generalist
 from tokencapital.app.settings import GeneralistKind
 from tokencapital.core.answer import Answer, Exchange
@@ -78,9 +77,9 @@ class HouseAnswerer:
             return None
         try:
             reply = await self._reply(asked, sorted_, call_id)
-        except TokenCapitalError as error:
+        except Exception as error:  # noqa: BLE001 whatever it is, the provider answers
             self.counts.failed += 1
-            _log.warning("%s gave no answer: %s", sorted_.capability, error.without_words)
+            _log.warning("%s gave no answer: %s", sorted_.capability, _reason(error))
             return None
         if reply is None:
             self.counts.left += 1
@@ -93,7 +92,10 @@ class HouseAnswerer:
         if self._aside.waiting >= MOST_BESIDE:
             self.counts.skipped += 1
             return
-        self._aside.do(lambda generalist: self._shadow(asked, sorted_, call_id, generalist))
+        try:
+            self._aside.do(lambda generalist: self._shadow(asked, sorted_, call_id, generalist))
+        except Exception as error:  # noqa: BLE001 the provider answers all the same
+            self._failed_beside(sorted_, error)
 
     def close(self) -> None:
         """What is answered beside is recorded, as far as a few seconds allow."""
@@ -134,9 +136,11 @@ class HouseAnswerer:
             await Engine(_in(place.capability, Mode.SHADOW), parts, place.engine.memory).answer(case)
             self.counts.beside += 1
         except Exception as error:  # noqa: BLE001 nobody is there to be told
-            self.counts.failed_beside += 1
-            told = error.without_words if isinstance(error, TokenCapitalError) else type(error).__name__
-            _log.warning("%s did not answer beside: %s", sorted_.capability, told)
+            self._failed_beside(sorted_, error)
+
+    def _failed_beside(self, sorted_: Sorted, error: Exception) -> None:
+        self.counts.failed_beside += 1
+        _log.warning("%s did not answer beside: %s", sorted_.capability, _reason(error))
 
     def _stand(self, place: Workplace, mode: Mode) -> _Stand:
         """The engine of a capability in a mode, made anew where the capability was declared anew."""
@@ -154,10 +158,8 @@ class HouseAnswerer:
     def _within(self, place: Workplace, generalist: ModelClient | None) -> ModelClient | None:
         """The generalist as the capability may ask it: where its data may go, and within the limits."""
         settings = self._platform.settings.generalist
-        client = self._platform.egress.client_for(place.name, generalist, settings)
-        if client is None or settings.kind is not GeneralistKind.HTTP:
-            return client
-        return PayingModel(client, self._purse, place.name, provider_of(settings))
+        allowed = self._platform.egress.client_for(place.name, generalist, settings)
+        return within_limits(allowed, self._purse, place.name, settings)
 
     def _case(self, asked: Asked, sorted_: Sorted, call_id: str) -> Case | None:
         """The case, told apart from the prompt as the record will tell it; None: nothing of it may be kept, or it
@@ -214,6 +216,11 @@ class _Stand(Struct, frozen=True):
         elif exchange.trajectory.generalist is not None:
             done = msgspec.structs.replace(exchange.trajectory, propensity=0.0)
             self.unshown.record([msgspec.structs.replace(exchange, trajectory=done)])
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no answer, in nobody's words."""
+    return error.without_words if isinstance(error, TokenCapitalError) else type(error).__name__
 
 
 def _goes_out(answer: Answer, mode: Mode) -> bool:

@@ -28,14 +28,14 @@ class Aside:
         self._client: ModelClient | None = None
 
     def do(self, work: Work) -> None:
-        """The work will be done; this does not wait for it."""
+        """The work will be done; this does not wait for it. Raises SettingsError where the model cannot be made."""
         with self._lock:
-            self.waiting += 1
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
                 self._client = self._generalist()
+                self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="tcap-beside", daemon=True)
                 self._thread.start()
+            self.waiting += 1
         asyncio.run_coroutine_threadsafe(self._done(work), self._loop)
 
     def wait(self, timeout_s: float) -> bool:
