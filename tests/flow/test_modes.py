@@ -290,6 +290,17 @@ def test_limits_hold_for_what_a_capability_asks_its_own_model(tmp_path: Path, up
     assert own_calls(upstream) == 2
 
 
+def test_limits_hold_for_a_capability_that_is_asked_by_its_name(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    with (
+        with_own_model(tmp_path, upstream.url, Mode.SUGGEST) as (_, address),
+        httpx.Client(base_url=address) as client,
+    ):
+        for number in range(4):
+            messages = [{"role": "user", "content": f"question {number}"}]
+            client.post("/v1/chat/completions", json={"model": TRIAGE, "messages": messages}).raise_for_status()
+    assert own_calls(upstream) == 2
+
+
 @pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.SUGGEST])
 def test_no_own_model_sees_what_may_not_go_there(tmp_path: Path, upstream: ScriptedUpstream, mode: Mode) -> None:
     with with_own_model(tmp_path, upstream.url, mode, egress=("up",)) as (house, address):

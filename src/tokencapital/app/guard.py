@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Sent
 
 from tokencapital.app.access import Access, Visitor
+from tokencapital.app.paying import paid_by
 from tokencapital.core.access import ANYONE, CALLER, Caller, Scope
 from tokencapital.core.errors import AccessRefused, KeyRefused, SettingsError
 from tokencapital.core.people import ANYBODY, Role
@@ -212,7 +213,8 @@ class _Guard:
             scope[CALLER] = _person(request, self._access, self._rule)
         else:
             scope[CALLER] = _opened(caller, self._rule.scopes)
-        await self._app(scope, receive, send)
+        with paid_by(scope[CALLER]):
+            await self._app(scope, receive, send)
 
 
 def _opened(caller: Caller, scopes: frozenset[Scope]) -> Caller:

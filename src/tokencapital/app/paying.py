@@ -8,6 +8,8 @@ from contextvars import ContextVar
 
 import msgspec
 
+from tokencapital.app.egress import provider_of
+from tokencapital.app.settings import GeneralistKind, GeneralistSettings
 from tokencapital.core.access import Caller
 from tokencapital.core.call import Wire
 from tokencapital.core.errors import LimitReached, ModelUnavailable
@@ -28,6 +30,15 @@ def paid_by(caller: Caller) -> Iterator[None]:
         yield
     finally:
         _PAYER.reset(token)
+
+
+def within_limits(
+    client: ModelClient | None, purse: Purse, capability: str, settings: GeneralistSettings
+) -> ModelClient | None:
+    """The generalist as a capability asks it within the limits; one that runs in this process is paid by nobody."""
+    if client is None or settings.kind is not GeneralistKind.HTTP:
+        return client
+    return PayingModel(client, purse, capability, provider_of(settings))
 
 
 class PayingModel:

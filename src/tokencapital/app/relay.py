@@ -132,9 +132,7 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     recording = recording_of(platform)
     names = CapabilityNames(lambda: [one.name for one in platform.capabilities() if one.name != UNSORTED])
     platform.closers.append(names.close)
-    purse = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
-    platform.closers.append(purse.close)
-    platform.watched.limits = purse.standing
+    purse = purse_of(platform)
     stops = platform.settings.spool.when_full is WhenFull.STOP_RECORDING
     cleaner = CallCleaner(platform.settings, platform.redaction, platform.store.key)
     answerer = answerer_of(platform, cleaner, purse)
@@ -161,6 +159,17 @@ def relay_of(platform: Platform, app: RelayedApp) -> Relay:
     )
     platform.shared[Relay] = relay
     return relay
+
+
+def purse_of(platform: Platform) -> Purse:
+    """The limits of the house, as this process holds them."""
+    found: Purse | None = platform.shared.get(Purse)
+    if found is None:
+        found = open_purse(platform.settings, platform.store, platform.clock, platform.meter.prices)
+        platform.closers.append(found.close)
+        platform.watched.limits = found.standing
+        platform.shared[Purse] = found
+    return found
 
 
 def answerer_of(platform: Platform, cleaner: CallCleaner, purse: Purse) -> HouseAnswerer:

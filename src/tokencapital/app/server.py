@@ -27,10 +27,11 @@ from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.metrics import Metrics
 from tokencapital.app.openapi import OpenApi
 from tokencapital.app.outage import PatientSink, StoreAge
+from tokencapital.app.paying import within_limits
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, KEPT_ALIVE_S, told_to_stop
 from tokencapital.app.recording import recording_of
-from tokencapital.app.relay import RelayedApp, RelayRoutes, models_passed_on, relay_of
+from tokencapital.app.relay import RelayedApp, RelayRoutes, models_passed_on, purse_of, relay_of
 from tokencapital.app.telling import why_untaught
 from tokencapital.app.timing import ServerTiming
 from tokencapital.app.tracing import trace_routes
@@ -66,7 +67,7 @@ class PlatformDesks:
         """The engine that answers callers of a capability. Raises UnknownCapability."""
         place, known = self._platform.workplace(capability), self._engines.get(capability)
         if known is None or known.capability is not place.capability:
-            known = self._engines[capability] = answering_engine(place, self._patient)
+            known = self._engines[capability] = answering_engine(self._within(place), self._patient)
         return known
 
     def shadow(self, capability: str) -> Engine | None:
@@ -76,7 +77,8 @@ class PlatformDesks:
             return None
         known = self._shadows.get(capability)
         if known is None or known.capability is not place.capability:
-            parts = msgspec.structs.replace(place.parts, shown=False, sink=self._patient(place, place.parts.sink))
+            sink = self._patient(place, place.parts.sink)
+            parts = msgspec.structs.replace(self._within(place).parts, shown=False, sink=sink)
             known = self._shadows[capability] = Engine(place.capability, parts, place.engine.memory)
         return known
 
@@ -99,6 +101,12 @@ class PlatformDesks:
     def clean(self, case: Case) -> Case:
         """The case with marks in place of what may not be kept; nothing is made of what they stand for."""
         return cleaned_case(case, self._platform.redaction)
+
+    def _within(self, place: Workplace) -> Workplace:
+        """The workplace with a generalist that is asked within the limits."""
+        settings, purse = self._platform.settings.generalist, purse_of(self._platform)
+        asks = within_limits(place.parts.generalist, purse, place.name, settings)
+        return msgspec.structs.replace(place, parts=msgspec.structs.replace(place.parts, generalist=asks))
 
     def _patient(self, place: Workplace, sink: Sink) -> Sink:
         """The sink, with the spool behind it unless the capability demands the store."""
