@@ -463,8 +463,9 @@ def test_a_key_that_is_named_and_not_set_is_told_at_once() -> None:
 
 def test_without_a_key_only_people_use_the_endpoints(closed: Platform) -> None:
     access = Access(closed.store, closed.clock, AccessSettings())
-    for sent in (None, "", "Bearer", "Bearer ", "Bearer None"):
-        assert not access.holds_key(sent)
+    assert access.caller({}) is None
+    for sent in ("", "Bearer", "Bearer ", "Bearer None"):
+        assert access.caller({"authorization": sent}) is None
 
 
 def test_people_judge_over_http_under_their_own_pseudonym(closed: Platform) -> None:

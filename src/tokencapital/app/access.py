@@ -162,11 +162,6 @@ class Access:
         """Whether the token is that of this session's forms."""
         return hmac.compare_digest(token.encode(), self.form_token(visitor).encode())
 
-    def holds_key(self, authorization: str | None) -> bool:
-        """Whether a request carries the key that the settings name. False where they name none."""
-        kind, _, sent = (authorization or "").partition(" ")
-        return kind.lower() == "bearer" and self._is_settings_key(sent.strip())
-
     def close(self) -> None:
         """Nothing is asked of the store any more."""
         self.keyring.close()

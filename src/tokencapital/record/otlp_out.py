@@ -97,14 +97,9 @@ def write_batch(outgoing: Iterable[Outgoing]) -> bytes:
     return bytes(batch.SerializeToString())
 
 
-def write_file(batches: Iterable[bytes], path: Path) -> int:
-    """The batches are in the file, which is itself a batch, however long; returns how many bytes it has."""
-    with path.open("wb") as file:
-        return sum(file.write(one) for one in batches)
-
-
 def read_file(path: Path) -> Iterator[bytes]:
-    """The batches in a file of protobuf, one after the other. Raises InputError where it breaks off."""
+    """The batches in a file of protobuf, which is itself one, one after the other. Raises InputError where it
+    breaks off."""
     with path.open("rb") as file:
         while head := file.read(1):
             length = shift = 0

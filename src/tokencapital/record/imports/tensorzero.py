@@ -36,7 +36,6 @@ from tokencapital.record.imports.told import (
     span_name,
     trace_name,
 )
-from tokencapital.record.spans_deeds import STEP_PREFIX
 from tokencapital.record.spans_told import Deed, text_of
 from tokencapital.store.spans import trajectory_of_trace
 
@@ -201,11 +200,6 @@ class TensorZero:
             words=words,
             drawn=DrawKind.IN_WORK,
         )
-
-
-def step_of_inference(episode: str, function: str, inference: str) -> str:
-    """The id of the step that an inference is."""
-    return f"{STEP_PREFIX}{_trace(episode, function)}{span_name(KIND, inference)}"
 
 
 def _trace(episode: str, function: str) -> str:
