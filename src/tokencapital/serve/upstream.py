@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,7 @@ TICK_S = 0.05
 _IDLE_CONNECTIONS, _KEPT_IDLE_S, _MOST_HEAD_BYTES = 128, 45.0, 1 << 16
 _PATIENCE = Patience()
 _PORTS = {"http": 80, "https": 443}
+_PATH = re.compile(r"[!-~]*\Z")
 
 
 class Origin(Struct, frozen=True):
@@ -64,6 +66,8 @@ def read_origin(url: str, ca_file: str | None = None) -> tuple[Origin, str]:
         raise SettingsError("is no address of a provider", where=url, remedy="Write it as in https://HOST/v1.")
     if parts.username or parts.password:
         raise SettingsError("a provider's url carries no password", remedy="Use `key_env` or `key_file`.")
+    if parts.query or parts.fragment or not _PATH.match(parts.path):
+        raise SettingsError("a provider's url ends with a plain path", where=url, remedy="Leave out what follows it.")
     standard = _PORTS[parts.scheme]
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     name = host if port in (None, standard) else f"{host}:{port}"

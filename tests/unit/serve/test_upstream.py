@@ -290,3 +290,9 @@ def test_addresses_are_read() -> None:
     assert origin.tls.check_hostname
     with pytest.raises(SettingsError):
         read_origin("https://x/v1", ca_file="/nowhere.pem")
+
+
+@pytest.mark.parametrize("tail", ["?api-version=2024", "#x", " /x", "/\u00e9"])
+def test_an_address_of_which_a_part_would_be_lost_is_refused(tail: str) -> None:
+    with pytest.raises(SettingsError, match="plain path"):
+        read_origin(f"https://example.com/v1{tail}")
