@@ -15,7 +15,7 @@ from tokencapital.core.clock import SystemClock
 from tokencapital.core.errors import StoreUnavailable
 from tokencapital.record.drain import DrainReport, read_report, write_report
 from tokencapital.record.spool import Spool
-from tokencapital.record.spool_dead import dead_letters, forget
+from tokencapital.record.spool_dead import dead_letters, exhumed
 from tokencapital.record.spool_folder import depth
 from tokencapital.store.database import Store
 
@@ -74,13 +74,14 @@ def drain_until(settings: Settings, stop: threading.Event) -> None:
 def put_back(settings: Settings, by: str) -> int:
     """The dead letters wait once more, for a version that can store them; returns how many."""
     root = spool_folder(settings)
-    letters = dead_letters(root)
-    if letters:
-        with Spool(root, by, settings.spool) as spool:
-            for letter in letters:
-                spool.put_back(letter)
-        forget(root)
-    return len(letters)
+    if not root.is_dir():
+        return 0
+    with exhumed(root) as letters:
+        if letters:
+            with Spool(root, by, settings.spool) as spool:
+                for letter in letters:
+                    spool.put_back(letter)
+        return len(letters)
 
 
 def _opened(settings: Settings, stop: threading.Event) -> Store | None:

@@ -10,6 +10,7 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
@@ -18,13 +19,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import exc
 
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import StoreUnavailable, TokenCapitalError
 from tokencapital.record.spool_dead import bury, dead_letters
 from tokencapital.record.spool_folder import DRAIN, Folder, Piece, Reached, folders, try_lock
 from tokencapital.record.spool_frames import DeadLetter, FrameKind, Raw, read_frame
+from tokencapital.store.database import is_refused
 
 Handler = Callable[[Sequence[Any]], None]
 """Stores frames of one kind in one transaction: all of them or none, each once."""
@@ -37,8 +38,6 @@ _FEW, _MANY = 8, 512
 _BUSY_S, _IDLE_S, _AWAY_S, _REPORT_S, _TEND_S = 0.002, 0.02, 2.0, 1.0, 0.25
 _EASE = 1.5
 """So many times as long as it works the drain rests while callers bring more than it can carry away."""
-_FAULTS = (exc.DataError, exc.ProgrammingError, exc.NotSupportedError)
-"""Errors of a database that are the fault of what was to be stored."""
 
 
 class DrainReport(Struct, frozen=True, kw_only=True):
@@ -115,9 +114,9 @@ class Drain:
                     moved = self.turn()
                     moved += self._look_after(idle=not moved) if until is None else 0
                     wait = _BUSY_S if moved else min(_IDLE_S, wait * 1.5)
-                except StoreUnavailable as error:
+                except (StoreUnavailable, OSError) as error:
                     moved, wait = 0, min(_AWAY_S, max(_IDLE_S, wait) * 2)
-                    self._tell(away=error.without_words)
+                    self._tell_away(error)
                 if until is not None and (monotonic() > until or not (moved or self._away)):
                     return
                 if not moved:
@@ -195,7 +194,7 @@ class Drain:
         try:
             self._handlers[FrameKind(kind)]([read_frame(raw) for raw in raws])
         except Exception as error:
-            if isinstance(error, StoreUnavailable) and not isinstance(error.__cause__, _FAULTS):
+            if isinstance(error, StoreUnavailable) and not is_refused(error):
                 raise
             if len(raws) > 1:
                 middle = len(raws) // 2
@@ -234,6 +233,12 @@ class Drain:
             folder.remove()
             del self._folders[name], self._places[name]
         return onward != place
+
+    def _tell_away(self, error: StoreUnavailable | OSError) -> None:
+        """Why nothing is drained now is in the report, as far as the spool's own disk takes one."""
+        said = error.without_words if isinstance(error, StoreUnavailable) else f"the spool's disk: {error.strerror}"
+        with suppress(OSError):
+            self._tell(away=said)
 
     def _tell(self, away: str | None, *, now: bool = False) -> None:
         """The report lies in the spool's folder, no older than a second where anything has changed."""

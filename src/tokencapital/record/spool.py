@@ -197,20 +197,23 @@ class Spool:
 
     def _write(self, group: _Group) -> Exception | None:
         """The group is durable; else why not. After a failure of the disk it is tried once more in a new segment."""
-        body = b"".join(group.parts)
+        failed: OSError | MemoryError
         for attempt in (0, 1):
             try:
+                body = b"".join(group.parts)
                 if attempt or (self._size > HEAD_BYTES and self._size + len(body) > self._segment_bytes):
                     self._open_segment()
                 self._append(body)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 failed = error
                 continue
             self._frames += len(group.parts)
             with contextlib.suppress(OSError):
                 write_level(self._level, self._frames, group.at)
             return None
-        return StoreUnavailable(f"the spool cannot be written: {failed.strerror}", where=str(self.root))
+        return StoreUnavailable(
+            f"the spool cannot be written: {getattr(failed, 'strerror', None) or failed!r}", where=str(self.root)
+        )
 
     def _append(self, body: bytes) -> None:
         begin, view = self._size, memoryview(body)
@@ -229,10 +232,14 @@ class Spool:
         """A new segment is there, also after a power cut."""
         number, head = self._number + 1, segment_head(self._salt)
         file = os.open(self.folder.segment(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.pwrite(file, head, 0)
-        if self.settings.fsync:
-            os.fdatasync(file)
-            sync_folder(self.folder.path)
+        try:
+            os.pwrite(file, head, 0)
+            if self.settings.fsync:
+                os.fdatasync(file)
+                sync_folder(self.folder.path)
+        except OSError:
+            os.close(file)
+            raise
         if self._file >= 0:
             os.close(self._file)
         self._number, self._file, self._size = number, file, len(head)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tokencapital.record.spool_folder import DEAD, open_for_writing, segment_head, sync_folder
 from tokencapital.record.spool_frames import HEAD_BYTES, MAGIC, SALT_BYTES, DeadLetter, parse, read_frame, write_frame
 
-_FILE = "letters.seg"
+_FILE, _LOCK = "letters.seg", "lock"
 
 
 def bury(root: Path, letters: Sequence[DeadLetter]) -> None:
     """The letters are kept, durably. Only for the process that drains."""
     folder = root / DEAD
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open_for_writing(folder / _FILE) as file:
+    with _alone(folder), open_for_writing(folder / _FILE) as file:
         head = os.pread(file, HEAD_BYTES, 0)
         if len(head) < HEAD_BYTES:
             head = segment_head(os.urandom(SALT_BYTES))
@@ -37,6 +38,17 @@ def dead_letters(root: Path) -> list[DeadLetter]:
     return list({(letter.kind, letter.body): letter for letter in found}.values())
 
 
-def forget(root: Path) -> None:
-    """There are no dead letters any more."""
-    (root / DEAD / _FILE).unlink(missing_ok=True)
+@contextmanager
+def exhumed(root: Path) -> Iterator[list[DeadLetter]]:
+    """All dead letters; after the block, unless it raises, there are none any more. Nobody buries any meanwhile."""
+    with _alone(root / DEAD):
+        yield dead_letters(root)
+        (root / DEAD / _FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open_for_writing(folder / _LOCK) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

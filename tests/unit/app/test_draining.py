@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tokencapital.app.settings import Settings
 from tokencapital.core.call import Call, Ending, Wire
 from tokencapital.core.errors import SettingsError
 from tokencapital.record.spool import Spool
-from tokencapital.record.spool_dead import bury, dead_letters
+from tokencapital.record.spool_dead import bury, dead_letters, exhumed
 from tokencapital.record.spool_frames import DeadLetter, FrameKind, write_frame
 from tokencapital.store.cases import read_trajectory
 from tokencapital.store.database import Store
@@ -54,6 +55,23 @@ def test_a_dead_letter_is_kept_once_and_stored_when_it_is_put_back(tmp_path: Pat
     store = Store.open(settings.store)
     assert read_trajectory(store, "trj_1") is not None
     store.close()
+
+
+def test_nobody_buries_while_letters_are_put_back(tmp_path: Path) -> None:
+    """What a drain sets aside meanwhile is not thrown away with the letters that were read before."""
+    late = threading.Thread(target=bury, args=(tmp_path, [a_letter(2)]))
+    bury(tmp_path, [a_letter(1)])
+    with exhumed(tmp_path) as letters:
+        late.start()
+        late.join(0.05)
+        assert (len(letters), late.is_alive()) == (1, True)
+    late.join()
+    assert [one.body for one in dead_letters(tmp_path)] == [a_letter(2).body]
+
+
+def a_letter(number: int) -> DeadLetter:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return DeadLetter(at=at, kind=FrameKind.CALL, reason="refused", body=b"%d" % number)
 
 
 def test_several_workers_on_sqlite_are_refused_with_the_reason() -> None:
