@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from tokencapital.core.call import Call, Ending, Reading, Wire
 from tokencapital.core.case import Message
-from tokencapital.record.joining import Joining
+from tokencapital.record.joining import MOST_HERE, Joining
 from tokencapital.record.observed import Heard
 from tokencapital.store.database import Store
 from tokencapital.store.joins import JoinKey, Standing, find_joins, forget_joins
@@ -82,3 +84,27 @@ def test_a_conversation_over_two_replicas_is_one_in_either_order(
     early, late = talk("a", 2)
     assert join(other, [late]) == ["trj_a_1"]
     assert join(store, [early]) == ["trj_a_1"]
+
+
+def alike(number: int, *, at: datetime = AT, turns: int = 1) -> Heard:
+    """A call that reads like every other one of its number of turns."""
+    (*_, last) = talk("alike", turns)
+    return Heard(msgspec.structs.replace(last.call, id=f"trj_{number}_{turns}", at=at), last.reading)
+
+
+def test_a_crowd_at_one_place_is_bounded_and_what_goes_on_from_it_stays_apart(store: Store) -> None:
+    crowd = [alike(number, at=AT + timedelta(seconds=number)) for number in range(3 * MOST_HERE)]
+    for start in range(0, len(crowd), 50):
+        join(store, crowd[start : start + 50])
+    with store.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM join_key").scalar_one() == MOST_HERE
+
+    soon = alike(1000, at=AT + timedelta(seconds=3 * MOST_HERE), turns=2)
+    assert join(store, [soon]) == [soon.call.id]
+
+
+def test_a_crowd_of_yesterday_is_in_nobodys_way(store: Store) -> None:
+    join(store, [alike(number) for number in range(2 * MOST_HERE)])
+    later = AT + timedelta(days=1)
+    assert join(store, [alike(500, at=later)]) == ["trj_500_1"]
+    assert join(store, [alike(501, at=later + timedelta(minutes=1), turns=2)]) == ["trj_500_1"]

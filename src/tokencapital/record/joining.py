@@ -20,13 +20,24 @@ from tokencapital.core.split import keyed_digest
 from tokencapital.record.joining_digests import standpoint_of
 from tokencapital.record.observed import Heard, Joined
 from tokencapital.store.database import Store
-from tokencapital.store.joins import JoinKey, Standing, add_joins, find_joins, move_joins, one_joins_at_a_time
+from tokencapital.store.joins import (
+    JoinKey,
+    Standing,
+    add_joins,
+    drop_joins,
+    find_joins,
+    move_joins,
+    one_joins_at_a_time,
+)
 
 _FRESH = timedelta(minutes=15)
 """Of several conversations that stand in one place, those that have stood there for longer are taken to be over, as
 long as one has not."""
 _SILENT = frozenset({Wire.EMBEDDINGS, Wire.COUNT_TOKENS})
 """Wires on which no conversation is held."""
+MOST_HERE = 64
+"""So many conversations are remembered at one place. Where so many stand at once nobody can tell them apart, and what
+goes on from there stays apart: an application that asks the same again and again costs no more than any other."""
 
 
 class Keys(Struct, frozen=True, kw_only=True):
@@ -70,6 +81,7 @@ class Joining:
         one_joins_at_a_time(self._store, connection)
         shelf = Shelf(find_joins(connection, (key for one in keys for key in one.looked_up)))
         places = [shelf.place(one.call, own) for one, own in zip(heard, keys, strict=True)]
+        drop_joins(connection, shelf.gone)
         add_joins(self._store, connection, list(shelf.added.values()))
         move_joins(connection, list(shelf.moved.values()))
         return places
@@ -107,6 +119,7 @@ class Shelf:
         self._known = {key: list(joins) for key, joins in known.items()}
         self.added: dict[tuple[str, str], JoinKey] = {}
         self.moved: dict[tuple[str, str], JoinKey] = {}
+        self.gone: list[JoinKey] = []
 
     def place(self, call: Call, keys: Keys) -> Joined:
         """The trajectory of the call, which stands on the shelf from now on."""
@@ -130,6 +143,8 @@ class Shelf:
         if len(all_here) == 1:
             self._move(all_here[0], Standing.MOVED)
             return Joined(all_here[0].trajectory, new=False)
+        if len(all_here) >= MOST_HERE and call.at - all_here[0].at <= _FRESH:
+            return Joined(call.id, new=True, ambiguous=True)
         standing = [one for one in all_here if one.standing is not Standing.MOVED] or all_here
         likely = _narrowed(standing, (lambda one: call.at - one.at <= _FRESH, lambda one: one.around == around))
         if len(likely) == 1 and likely[0].standing is not Standing.PERHAPS:
@@ -168,8 +183,20 @@ class Shelf:
         if self._stand(place, trajectory, Standing.STANDS):
             return
         fresh = JoinKey(key=place, trajectory=trajectory, at=call.at, around=keys.around)
-        self._known.setdefault(place, []).append(fresh)
+        here = self._known.setdefault(place, [])
+        if len(here) >= MOST_HERE:
+            self._forget_one(here)
+        here.append(fresh)
         self.added[place, trajectory] = fresh
+
+    def _forget_one(self, here: list[JoinKey]) -> None:
+        """One that went on makes room, or else the oldest."""
+        one = next((each for each in here if each.standing is Standing.MOVED), here[0])
+        here.remove(one)
+        place = one.key, one.trajectory
+        self.moved.pop(place, None)
+        if self.added.pop(place, None) is None:
+            self.gone.append(one)
 
     def _stand(self, place: str, trajectory: str, standing: Standing) -> bool:
         """Whether the trajectory is known at the place; it stands there as given."""

@@ -87,12 +87,21 @@ def move_joins(connection: Connection, joins: Sequence[JoinKey]) -> None:
         connection.execute(_MOVE, changes)
 
 
+def drop_joins(connection: Connection, joins: Sequence[JoinKey]) -> None:
+    """These keys lead to these trajectories no more."""
+    if joins:
+        connection.execute(_DROP, [{"of_key": one.key, "of_trajectory": one.trajectory} for one in joins])
+
+
 def forget_joins(connection: Connection, trajectories: Collection[str]) -> None:
     """Nothing leads to these trajectories any more."""
     for some in chunks(trajectories):
         connection.execute(delete(join_key).where(join_key.c.trajectory.in_(some)))
 
 
+_DROP = delete(join_key).where(
+    join_key.c.key == bindparam("of_key"), join_key.c.trajectory == bindparam("of_trajectory")
+)
 _MOVE = (
     join_key.update()
     .where(join_key.c.key == bindparam("of_key"), join_key.c.trajectory == bindparam("of_trajectory"))
