@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,12 +12,11 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.case import Case, Json, Message
-from tokencapital.core.quantity import Energy, Grade, Money, Usage
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.manifest import Assignment, freeze
 from tokencapital.store.payloads import Payloads, decoded
-from tokencapital.store.schema import answer_basis, payload, trajectory, work_case
-from tokencapital.store.steps import trajectory_named
+from tokencapital.store.schema import answer_basis, payload, step, trajectory, work_case
+from tokencapital.store.taken import taken_of, taken_row
 from tokencapital.store.tally import tally
 
 _encode = msgspec.json.Encoder().encode
@@ -85,9 +83,10 @@ def read_trajectory(store: Store, trajectory_id: str) -> Trajectory | None:
 
     The answer of an erased one is None.
     """
-    name = trajectory_named(store, trajectory_id)
+    of_step = select(step.c.trajectory).where(step.c.id == trajectory_id).scalar_subquery()
     with store.read() as connection:
-        row = connection.execute(_TRAJECTORIES.where(trajectory.c.id == name)).first() if name else None
+        row = connection.execute(_TRAJECTORIES.where(trajectory.c.id == trajectory_id)).first()
+        row = row or connection.execute(_TRAJECTORIES.where(trajectory.c.id == of_step)).first()
     return _trajectory_of(row) if row else None
 
 
@@ -202,7 +201,7 @@ def _case_row(case: Case, place: Assignment, payloads: Payloads) -> dict[str, ob
 
 
 def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
-    answer, usage, cost = done.answer, done.usage, done.cost
+    answer = done.answer
     return {
         "id": done.id,
         "case_id": done.case,
@@ -219,18 +218,9 @@ def _trajectory_row(done: Trajectory, payloads: Payloads) -> dict[str, object]:
         "seed": done.seed,
         "propensity": done.propensity,
         "elapsed_s": done.elapsed_s,
-        "joules": done.energy.joules,
-        "energy_grade": done.energy.grade.value,
-        "input_tokens": usage.input,
-        "output_tokens": usage.output,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "reasoning_tokens": usage.reasoning,
-        "cost_amount": str(cost.amount) if cost else None,
-        "cost_currency": cost.currency if cost else None,
+        **taken_row(done),
         "release": done.release,
         "generalist": done.generalist,
-        "price": done.price,
         "failure": done.failure,
         "false_citations": done.false_citations,
     }
@@ -254,14 +244,9 @@ def _trajectory_of(row: Row[Any]) -> Trajectory:
         seed=row.seed,
         propensity=row.propensity,
         elapsed_s=row.elapsed_s,
-        energy=Energy(row.joules, Grade(row.energy_grade)),
-        usage=Usage(
-            row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens
-        ),
-        cost=Money(Decimal(row.cost_amount), row.cost_currency) if row.cost_amount is not None else None,
+        **taken_of(row),
         release=row.release,
         generalist=row.generalist,
-        price=row.price,
         failure=row.failure,
         false_citations=row.false_citations,
     )

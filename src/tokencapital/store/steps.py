@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -12,10 +11,10 @@ from sqlalchemy import Connection, Row, Select, null, select
 
 from tokencapital.core.call import Ending, Step, StepKind
 from tokencapital.core.case import Message
-from tokencapital.core.quantity import Energy, Grade, Money, Usage
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.payloads import Payloads
 from tokencapital.store.schema import payload, step, trajectory
+from tokencapital.store.taken import taken_of, taken_row
 
 _encode = msgspec.json.Encoder().encode
 _messages = msgspec.json.Decoder(tuple[Message, ...]).decode
@@ -108,13 +107,8 @@ def step_of(row: Row[Any]) -> Step:
         ending=Ending(row.ending),
         elapsed_s=row.elapsed_s,
         first_s=row.first_s,
-        usage=Usage(
-            row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens, row.reasoning_tokens
-        ),
-        cost=Money(Decimal(row.cost_amount), row.cost_currency) if row.cost_amount is not None else None,
-        price=row.price,
-        energy=Energy(row.joules, Grade(row.energy_grade)),
         failure=row.failure,
+        **taken_of(row),
         messages=None if row.body is None else _messages(row.body),
         details=msgspec.json.decode(row.details),
     )
@@ -130,7 +124,6 @@ def _places(connection: Connection, names: set[str]) -> dict[str, tuple[str, str
 
 
 def _row(one: Step, case_id: str, capability: str, payloads: Payloads) -> dict[str, Any]:
-    usage, cost = one.usage, one.cost
     return {
         "id": one.id,
         "trajectory": one.trajectory,
@@ -147,16 +140,7 @@ def _row(one: Step, case_id: str, capability: str, payloads: Payloads) -> dict[s
         "ending": one.ending.value,
         "elapsed_s": one.elapsed_s,
         "first_s": one.first_s,
-        "input_tokens": usage.input,
-        "output_tokens": usage.output,
-        "cache_read_tokens": usage.cache_read,
-        "cache_write_tokens": usage.cache_write,
-        "reasoning_tokens": usage.reasoning,
-        "cost_amount": str(cost.amount) if cost else None,
-        "cost_currency": cost.currency if cost else None,
-        "price": one.price,
-        "joules": one.energy.joules,
-        "energy_grade": one.energy.grade.value,
+        **taken_row(one),
         "failure": one.failure,
         "response": one.details.get("response"),
         "payload": None if one.messages is None else payloads.add(case_id, one.messages),

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, ForeignKey, Integer, MetaData, String, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -55,3 +67,19 @@ def case_reference() -> Column[str]:
 def payload_reference(name: str = "payload") -> Column[str]:
     """The digest of what was written, kept apart so that it can be erased."""
     return Column(name, String, ForeignKey("payload.digest"), nullable=False)
+
+
+def taken() -> tuple[Column[Any], ...]:
+    """What the work in a row took: joules, tokens, dollars and where their price comes from; NULL: unknown."""
+    return (
+        Column("joules", Float),
+        Column("energy_grade", String, nullable=False),
+        Column("input_tokens", BigInteger),
+        Column("output_tokens", BigInteger),
+        Column("cache_read_tokens", BigInteger, nullable=False),
+        Column("cache_write_tokens", BigInteger, nullable=False),
+        Column("reasoning_tokens", BigInteger, nullable=False),
+        Column("cost_amount", String),
+        Column("cost_currency", String),
+        Column("price", String),
+    )

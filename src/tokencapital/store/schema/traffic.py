@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
-from tokencapital.store.schema.base import Instant, metadata, position
+from tokencapital.store.schema.base import Instant, metadata, position, taken
 
 step = Table(
     "step",
@@ -25,16 +25,7 @@ step = Table(
     Column("ending", String, nullable=False),
     Column("elapsed_s", Float, nullable=False),
     Column("first_s", Float),
-    Column("input_tokens", BigInteger),
-    Column("output_tokens", BigInteger),
-    Column("cache_read_tokens", BigInteger, nullable=False),
-    Column("cache_write_tokens", BigInteger, nullable=False),
-    Column("reasoning_tokens", BigInteger, nullable=False),
-    Column("cost_amount", String),
-    Column("cost_currency", String),
-    Column("price", String),
-    Column("joules", Float),
-    Column("energy_grade", String, nullable=False),
+    *taken(),
     Column("failure", String),
     Column("response", String, index=True),
     Column("payload", String, ForeignKey("payload.digest")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Float, Index, Integer, String, Table, Text
 
-from tokencapital.store.schema.base import Instant, case_reference, metadata, payload_reference, position
+from tokencapital.store.schema.base import Instant, case_reference, metadata, payload_reference, position, taken
 
 group_manifest = Table(
     "group_manifest",
@@ -63,18 +63,9 @@ trajectory = Table(
     Column("seed", BigInteger, nullable=False),
     Column("propensity", Float, nullable=False),
     Column("elapsed_s", Float, nullable=False),
-    Column("joules", Float),
-    Column("energy_grade", String, nullable=False),
-    Column("input_tokens", BigInteger),
-    Column("output_tokens", BigInteger),
-    Column("cache_read_tokens", BigInteger, nullable=False),
-    Column("cache_write_tokens", BigInteger, nullable=False),
-    Column("reasoning_tokens", BigInteger, nullable=False),
-    Column("cost_amount", String),
-    Column("cost_currency", String),
+    *taken(),
     Column("release", String),
     Column("generalist", String),
-    Column("price", String),
     Column("failure", String),
     Column("false_citations", Integer, nullable=False, server_default="0"),
     Index(None, "capability", "position"),
