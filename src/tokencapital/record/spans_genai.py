@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokencapital.core.call import StepKind
-from tokencapital.core.case import Json, Message, ToolCall
+from tokencapital.core.case import Json, Message
 from tokencapital.core.quantity import Usage
 from tokencapital.record.spans_told import (
     Attributes,
@@ -21,6 +21,7 @@ from tokencapital.record.spans_told import (
     messages_of,
     read_json,
     text_of,
+    tool_deed,
     usage_of,
 )
 
@@ -183,20 +184,9 @@ def _of_event(body: dict[str, Json], role: str) -> list[Message]:
 
 def _tool(span: Span) -> Deed:
     told = span.attributes
-    name = _name(told, "gen_ai.tool.name", span)
+    name, call = _name(told, "gen_ai.tool.name", span), text_of(told.get("gen_ai.tool.call.id"))
     given, result = told.get("gen_ai.tool.call.arguments"), told.get("gen_ai.tool.call.result")
-    call = text_of(told.get("gen_ai.tool.call.id")) or span.id
-    return Deed(
-        span=span,
-        kind=StepKind.TOOL,
-        name=name,
-        asked=None
-        if given is None
-        else (Message("assistant", tool_calls=(ToolCall(call, name, text_of(given) or "{}"),)),),
-        said=None if result is None else (Message("tool", text_of(result) or "", name=name, tool_call_id=call),),
-        usage=Usage(),
-        failure=span.failure,
-    )
+    return tool_deed(span, name, call, given, result)
 
 
 def _retrieved(told: Attributes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokencapital.core.call import StepKind
-from tokencapital.core.case import Json, Message, ToolCall
+from tokencapital.core.case import Json, Message
 from tokencapital.core.quantity import Usage
 from tokencapital.record.spans_told import (
     Attributes,
@@ -20,6 +20,7 @@ from tokencapital.record.spans_told import (
     messages_of,
     read_json,
     text_of,
+    tool_deed,
     usage_of,
 )
 
@@ -129,20 +130,9 @@ def _usage(told: Attributes) -> Usage:
 
 def _tool(span: Span) -> Deed:
     told = span.attributes
-    name = _text(told, "tool.name") or span.name
-    call = text_of(told.get("tool.id") or told.get("tool_call.id")) or span.id
+    name, call = _text(told, "tool.name") or span.name, text_of(told.get("tool.id") or told.get("tool_call.id"))
     given, result = told.get("input.value", told.get("tool.parameters")), told.get("output.value")
-    return Deed(
-        span=span,
-        kind=StepKind.TOOL,
-        name=name,
-        asked=None
-        if given is None
-        else (Message("assistant", tool_calls=(ToolCall(call, name, text_of(given) or "{}"),)),),
-        said=None if result is None else (Message("tool", text_of(result) or "", name=name, tool_call_id=call),),
-        usage=Usage(),
-        failure=span.failure,
-    )
+    return tool_deed(span, name, call, given, result)
 
 
 def _plain(told: Attributes, name: str, role: str) -> tuple[Message, ...] | None:

@@ -93,6 +93,23 @@ class Deed(Struct, frozen=True, kw_only=True):
         return Ending.REFUSED if self.failure else Ending.DONE
 
 
+def tool_deed(span: Span, name: str, call: str | None, given: Json, result: Json) -> Deed:
+    """A tool that was called under the id `call` (None: the span's own) with what it was given, and what it gave; None:
+    the span does not say."""
+    call = call or span.id
+    asked = (Message("assistant", tool_calls=(ToolCall(call, name, text_of(given) or "{}"),)),)
+    said = (Message("tool", text_of(result) or "", name=name, tool_call_id=call),)
+    return Deed(
+        span=span,
+        kind=StepKind.TOOL,
+        name=name,
+        asked=None if given is None else asked,
+        said=None if result is None else said,
+        usage=Usage(),
+        failure=span.failure,
+    )
+
+
 def span_of(resource: Attributes, scope: str, told: Any, application: str | None) -> Span:
     """The span in a message of OpenTelemetry's protocol."""
     return Span(
