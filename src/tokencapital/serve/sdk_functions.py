@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from tokencapital.serve.sdk_spans import TRUNCATED, Plain, SdkSpan
 from tokencapital.serve.sdk_steps import begin, end, enter, leave
@@ -53,22 +54,36 @@ class _Start:
         return span
 
 
+class _Called:
+    """A function's work, from its call to its answer: the span is the one that is worked on, and then ended."""
+
+    __slots__ = ("_span", "_token", "answer")
+
+    def __init__(self, span: SdkSpan) -> None:
+        self._span = span
+        self.answer: Any = None
+
+    def __enter__(self) -> Self:
+        self._token = enter(self._span)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leave(self._token)
+        if error is None:
+            self._span.put("tcap.answer", self.answer)
+        end(self._span, error)
+
+
 def _plain(function: Any, start: _Start) -> Callable[..., Any]:
     def traced_function(*given: Any, **named: Any) -> Any:
         span = start(given, named)
         if span is None:
             return function(*given, **named)
-        token = enter(span)
-        try:
-            answer = function(*given, **named)
-        except BaseException as error:
-            leave(token)
-            end(span, error)
-            raise
-        leave(token)
-        span.put("tcap.answer", answer)
-        end(span, None)
-        return answer
+        with _Called(span) as called:
+            called.answer = function(*given, **named)
+        return called.answer
 
     return traced_function
 
@@ -78,17 +93,9 @@ def _coroutine(function: Any, start: _Start) -> Callable[..., Any]:
         span = start(given, named)
         if span is None:
             return await function(*given, **named)
-        token = enter(span)
-        try:
-            answer = await function(*given, **named)
-        except BaseException as error:
-            leave(token)
-            end(span, error)
-            raise
-        leave(token)
-        span.put("tcap.answer", answer)
-        end(span, None)
-        return answer
+        with _Called(span) as called:
+            called.answer = await function(*given, **named)
+        return called.answer
 
     return traced_function
 
