@@ -77,7 +77,6 @@ class Drain:
         self._places: dict[str, Reached] = {}
         self._lock: int | None = None
         self._most = _FEW
-        self._seen = 0
         self._ease = 0.0
         self.ease_below_bytes = 0
         self.turn_s = TURN_S
@@ -92,6 +91,7 @@ class Drain:
         if not self._hold():
             return 0
         pieces = {folder.name: folder.read(self._places[folder.name], most_bytes) for folder in self._known()}
+        written = self._written()
         taken = in_order(pieces)
         if taken:
             self._store([raw for _, raw in taken])
@@ -100,7 +100,7 @@ class Drain:
             self._advance(name, piece, [raw for owner, raw in taken if owner == name]) for name, piece in pieces.items()
         ]
         self._tell(away=None)
-        self._yield_to_callers(len(taken))
+        self._yield_to_callers(brought=self._written() - written, taken=len(taken))
         return max(len(taken), sum(moved))
 
     def run(self, stop: threading.Event, grace_s: float = 0.0) -> None:
@@ -164,12 +164,16 @@ class Drain:
                 self._places[folder.name] = folder.place()
         return list(self._folders.values())
 
-    def _yield_to_callers(self, taken: int) -> None:
+    def _written(self) -> int:
+        """How many frames the writers that are known have ever written."""
+        return sum(folder.level()[0] for folder in self._folders.values())
+
+    def _yield_to_callers(self, *, brought: int, taken: int) -> None:
         """While more comes than was carried away, and it does not pile up, callers need the machine more than this:
         what waits is safe, and is carried away when there is less to do."""
-        written = sum(folder.level()[0] for folder in self._folders.values())
-        behind, self._seen = written - self._seen > taken > 0, written
-        eases = behind and sum(folder.waiting() for folder in self._folders.values()) < self.ease_below_bytes
+        eases = (
+            brought > taken > 0 and sum(folder.waiting() for folder in self._folders.values()) < self.ease_below_bytes
+        )
         self._ease = _EASE if eases else 0.0
 
     def _store(self, raws: Sequence[Raw]) -> None:
