@@ -16,13 +16,13 @@ from tokencapital.core.judgment import Verdict
 from tokencapital.core.quantity import Money, Usage
 from tokencapital.meter.meter import Meter
 from tokencapital.record.imports.conversation import read_answer, read_messages
-from tokencapital.record.imports.lines import json_lines, moment, text
+from tokencapital.record.imports.lines import json_lines, text
+from tokencapital.record.imports.logged import logged_in
 from tokencapital.record.imports.told import Judged, Seen, Skip, Source, Traced, Worked
 from tokencapital.record.spans_deeds import steps_in
-from tokencapital.record.spans_told import usage_of
+from tokencapital.serve.shapes.tokens import usage_in
 from tokencapital.store.spans import trajectory_of_trace
 
-_MOMENTS = ("at", "timestamp", "created", "created_at", "time", "start_time", "startTime")
 _SCORED = frozenset({"score", "scores", "rating", "user_rating", "annotations", "evaluations"})
 _THUMBS = frozenset({"feedback", "thumb", "thumbs", "thumbs_up", "thumbs_down", "like", "liked", "upvote"})
 _EDITED = frozenset(
@@ -85,25 +85,19 @@ def read_lines(path: Path) -> Iterator[Looked]:
 
 def recorded_in(told: Mapping[str, Json]) -> Recorded:
     """The work in one object of a log. Raises ValueError where nothing was asked in it."""
-    request = next((told[name] for name in ("request", "body") if isinstance(told.get(name), Mapping)), told)
-    response = next((told[name] for name in ("response", "completion", "output") if told.get(name) is not None), None)
-    if isinstance(response, Mapping) and isinstance(response.get("body"), Mapping):
-        response = response["body"]
-    if response is None and "choices" in told:
-        response = told
-    reply: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
+    logged = logged_in(told)
+    request, reply = logged.request, logged.reply
     messages = _asked(request)
     metadata = request.get("metadata")
-    model = text(reply.get("model")) or text(request.get("model"))
-    spent = Spent(model, _usage(reply.get("usage") or told.get("usage")))
+    spent = Spent(logged.model, usage_in(reply.get("usage") or told.get("usage")))
     return Recorded(
         messages=messages,
-        answer=read_answer(response),
+        answer=read_answer(logged.response),
         id=text(told.get("id")) or text(reply.get("id")),
         tools=tuple(sorted(_tool_names(request.get("tools")))),
         spent=(spent,),
         application=text(told.get("application")) or _named(metadata, "application", "app", "service"),
-        at=next((found for one in (told, reply) for name in _MOMENTS if (found := moment(one.get(name)))), None),
+        at=logged.at,
         decisions=tuple(decisions_in(told, messages)),
     )
 
@@ -190,20 +184,3 @@ def _tool_names(tools: Json) -> Iterator[str]:
 def _named(metadata: Json, *names: str) -> str | None:
     found = metadata if isinstance(metadata, Mapping) else {}
     return next((text(found[name]) for name in names if found.get(name)), None)
-
-
-def _usage(told: Json) -> Usage:
-    if not isinstance(told, Mapping):
-        return Usage(None, None)
-    into, out = told.get("prompt_tokens_details"), told.get("completion_tokens_details")
-    if "input_tokens" in told:  # Anthropic's and OpenAI's newer shape, of which the first counts cached tokens apart
-        read, write = told.get("cache_read_input_tokens") or 0, told.get("cache_creation_input_tokens") or 0
-        given = told["input_tokens"]
-        total = given + read + write if isinstance(given, int) and isinstance(read, int | float) else given
-        return usage_of(total, told.get("output_tokens"), read=read, write=write)
-    return usage_of(
-        told.get("prompt_tokens"),
-        told.get("completion_tokens"),
-        read=into.get("cached_tokens") if isinstance(into, Mapping) else None,
-        reasoning=out.get("reasoning_tokens") if isinstance(out, Mapping) else None,
-    )

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.core.answer import Answer, Stage, Trajectory
-from tokencapital.core.call import Step, StepKind
+from tokencapital.core.call import UNSORTED, Step, StepKind
 from tokencapital.core.case import Case, Json, Message, ToolCall
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
-from tokencapital.record.imports.told import Unreadable
+from tokencapital.record.imports.told import Unreadable, Worked
 from tokencapital.record.spans_told import messages_of, text_of
+from tokencapital.serve.rules_prompt import PROMPT_ROLES
 
-UNPROMPTED = frozenset({"system", "developer"})
 _ASSISTANT, _TOOL, _PERSON = "assistant", "tool", "person"
 
 
@@ -74,10 +74,20 @@ def read_answer(told: Json) -> tuple[Message, ...]:
     return (Message(_ASSISTANT, words),) if words else ()
 
 
-def case_of(told: Conversation, capability: str) -> Case:
+def worked(told: Conversation, where: str, capability: str | None, tags: Mapping[str, Json] = {}) -> Worked:
+    """The conversation as a piece of work. Raises Unreadable where nobody answered."""
+    said = _last_said(told.messages)
+    if not said:
+        raise Unreadable("nobody answered")
+    case = _case_of(told, capability or UNSORTED)
+    head, steps = _head_of(told, case), _steps_of(told)
+    return Worked(where=where, capability=capability, case=case, head=head, steps=steps, said=said, tags=tags)
+
+
+def _case_of(told: Conversation, capability: str) -> Case:
     """What came in: all that was said before the assistant spoke first, without the instructions."""
     spoken = next((place for place, one in enumerate(told.messages) if one.role == _ASSISTANT), len(told.messages))
-    asked = tuple(one for one in told.messages[:spoken] if one.role not in UNPROMPTED)
+    asked = tuple(one for one in told.messages[:spoken] if one.role not in PROMPT_ROLES)
     return Case(
         id=f"cas_{told.id.partition('_')[2] or told.id}",
         capability=capability,
@@ -89,7 +99,7 @@ def case_of(told: Conversation, capability: str) -> Case:
     )
 
 
-def head_of(told: Conversation, case: Case) -> Trajectory:
+def _head_of(told: Conversation, case: Case) -> Trajectory:
     """The trajectory without what its steps took; its answer is yet to be put into the contract's shape."""
     ended = max(told.times.values(), default=told.at)
     return Trajectory(
@@ -109,13 +119,13 @@ def head_of(told: Conversation, case: Case) -> Trajectory:
     )
 
 
-def last_said(messages: Sequence[Message]) -> tuple[Message, ...]:
+def _last_said(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The last thing that the assistant said; empty: it never spoke."""
     spoken = [one for one in messages if one.role == _ASSISTANT]
     return tuple(spoken[-1:])
 
 
-def steps_of(told: Conversation) -> tuple[Step, ...]:
+def _steps_of(told: Conversation) -> tuple[Step, ...]:
     """The steps of the conversation, each with the messages that it added, in their order."""
     found: list[Step] = []
     waiting: list[Message] = []

@@ -11,20 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.core.answer import Answer, Stage, Trajectory
-from tokencapital.core.call import UNSORTED, Ending, Step, StepKind
+from tokencapital.core.call import Ending, Step, StepKind
 from tokencapital.core.case import Case, Json, Message, Value
 from tokencapital.core.clock import utc
 from tokencapital.core.errors import MalformedLine
 from tokencapital.core.judgment import DrawKind, Verdict
 from tokencapital.core.quantity import Energy, Grade, Money, Usage
-from tokencapital.record.imports.conversation import (
-    Conversation,
-    case_of,
-    head_of,
-    last_said,
-    read_messages,
-    steps_of,
-)
+from tokencapital.record.imports.conversation import Conversation, read_messages, worked
 from tokencapital.record.imports.lines import Line, json_lines, moment, text
 from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Source, Told, Worked, digest
 from tokencapital.record.spans_told import text_of
@@ -223,8 +216,6 @@ def _foreign(told: Mapping[str, Json], where: str, now: datetime) -> Iterator[To
         raise ValueError("it has no `id`")
     listed: Any = told.get("messages")
     messages = read_messages(listed)
-    if not last_said(messages):
-        raise ValueError("nobody answered")
     at = moment(told.get("at")) or now
     expert = text(told.get("expert"))
     conversation = Conversation(
@@ -240,16 +231,7 @@ def _foreign(told: Mapping[str, Json], where: str, now: datetime) -> Iterator[To
         times=_times(listed) if len(messages) == len(listed) else {},
         details=_details(listed) if len(messages) == len(listed) else {},
     )
-    capability = text(told.get("capability"))
-    case = case_of(conversation, capability or UNSORTED)
-    yield Worked(
-        where=where,
-        capability=capability,
-        case=case,
-        head=head_of(conversation, case),
-        steps=steps_of(conversation),
-        said=last_said(messages),
-    )
+    yield worked(conversation, where, text(told.get("capability")))
     yield from _outcomes(told, conversation, where)
 
 
