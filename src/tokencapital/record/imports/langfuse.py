@@ -6,7 +6,7 @@ https://github.com/langfuse/langfuse/tree/main/fern/apis/server/definition
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -22,6 +22,7 @@ from tokencapital.record.imports.lines import Line, csv_lines, json_lines, momen
 from tokencapital.record.imports.told import (
     Bunch,
     Judged,
+    People,
     Seen,
     Skip,
     Source,
@@ -46,9 +47,6 @@ _KINDS = {
     "SPAN": StepKind.AGENT,
 }
 _NUMBERS = {"NUMERIC", "BOOLEAN", "CATEGORICAL"}
-
-People = Callable[[str], str]
-"""The pseudonym of somebody whom the tool knows by an account."""
 
 
 def read_langfuse(path: Path, people: People) -> Source:

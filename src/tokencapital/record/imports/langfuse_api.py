@@ -7,21 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Struct
 
 from tokencapital.core.case import Json
 from tokencapital.core.errors import InputError
-from tokencapital.record.imports.langfuse import People, score_of, told_of
+from tokencapital.record.imports.langfuse import score_of, told_of
 from tokencapital.record.imports.lines import moment, text
-from tokencapital.record.imports.remote import NotThere, Parameters, Remote
-from tokencapital.record.imports.told import Bunch, Source, Told
+from tokencapital.record.imports.remote import MOST_PAGES, NotThere, Parameters, Remote, Rows, pages
+from tokencapital.record.imports.told import Bunch, People, Source, Told, cursor_of, reached_in
 
 PAGE = 50
 OVERLAP = timedelta(minutes=10)
 """What may come late into the other store is read once more."""
 _FIELDS = "core,basic,time,io,metadata,model,usage,prompt,metrics"
-_MOST_PAGES = 1_000_000
 
 
 class Reached(Struct, kw_only=True):
@@ -41,10 +39,7 @@ class LangfuseApi:
 
     def read(self, cursor: str | None, since: datetime | None, until: datetime) -> Source:
         """All from where the cursor stands, or else from `since` on (None: all), that began before `until`."""
-        try:
-            reached = msgspec.json.decode(cursor, type=Reached) if cursor else Reached()
-        except msgspec.MsgspecError:
-            reached = Reached()
+        reached = reached_in(cursor, Reached)
         yield from self._traces(reached, since, until)
         yield from self._scores(reached, since)
         yield from self._queues(reached)
@@ -60,7 +55,7 @@ class LangfuseApi:
             times = [at for row in rows if (at := moment(row.get("timestamp"))) is not None]
             reached.traces = max([*times, *([reached.traces] if reached.traces else [])], default=None)
             done += len(rows)
-            yield Bunch(tuple(told), _cursor(reached), done, total)
+            yield Bunch(tuple(told), cursor_of(reached), done, total)
 
     def _trace(self, row: Mapping[str, Json]) -> Iterator[Told]:
         own = text(row.get("id"))
@@ -70,14 +65,14 @@ class LangfuseApi:
         try:
             whole = self._remote.get(f"/api/public/traces/{quote(own, safe='')}")
             trace = {**row, **whole} if isinstance(whole, Mapping) else dict(row)
-            observations: list[Mapping[str, Json]] = []
+            observations: Rows = []
         except NotThere:
             trace, observations = dict(row), self._observations(own)
         yield from told_of(trace, observations, where, self._people)
 
-    def _observations(self, trace: str) -> list[Mapping[str, Json]]:
+    def _observations(self, trace: str) -> Rows:
         """The observations of a trace from the newer endpoint, which servers have that have no whole traces."""
-        found: list[Mapping[str, Json]] = []
+        found: Rows = []
         wanted = [("traceId", trace), ("fields", _FIELDS), ("limit", "1000"), ("parseIoAsJson", "true")]
         for rows in self._following("/api/public/v2/observations", wanted):
             found += rows
@@ -90,9 +85,9 @@ class LangfuseApi:
             told = tuple(score_of(row, f"{self._remote.name} score {row.get('id')}", self._people) for row in rows)
             times = [at for row in rows if (at := moment(row.get("timestamp"))) is not None]
             reached.scores = max([*times, *([reached.scores] if reached.scores else [])], default=None)
-            yield Bunch(told, _cursor(reached))
+            yield Bunch(told, cursor_of(reached))
 
-    def _any_scores(self, window: Parameters) -> Iterator[list[Mapping[str, Json]]]:
+    def _any_scores(self, window: Parameters) -> Iterator[Rows]:
         """Scores from whichever endpoint the server has."""
         for path in ("/api/public/v2/scores", "/api/public/scores"):
             try:
@@ -127,10 +122,10 @@ class LangfuseApi:
                 yield Bunch(tuple(one for row in objects for one in self._trace({"id": row.get("objectId")})))
             if newest is not None:
                 reached.queues[own] = newest
-                yield Bunch((), _cursor(reached))
+                yield Bunch((), cursor_of(reached))
 
-    def _pages(self, path: str, window: Parameters) -> Iterator[tuple[list[Mapping[str, Json]], int | None]]:
-        for page in range(1, _MOST_PAGES):
+    def _pages(self, path: str, window: Parameters) -> Iterator[tuple[Rows, int | None]]:
+        for page in range(1, MOST_PAGES):
             answer = self._remote.get(path, [*window, ("page", str(page)), ("limit", str(PAGE))])
             rows, meta = _rows(answer, path)
             if rows:
@@ -139,20 +134,16 @@ class LangfuseApi:
             if not rows or (isinstance(last, int) and page >= last):
                 return
 
-    def _following(self, path: str, window: Parameters) -> Iterator[list[Mapping[str, Json]]]:
-        cursor: str | None = None
-        for _ in range(_MOST_PAGES):
+    def _following(self, path: str, window: Parameters) -> Iterator[Rows]:
+        def page(cursor: str | None) -> tuple[Rows, str | None]:
             answer = self._remote.get(path, [*window, *([("cursor", cursor)] if cursor else [])])
             rows, meta = _rows(answer, path)
-            if rows:
-                yield rows
-            following = text(meta.get("cursor"))
-            if following is None or following == cursor:
-                return
-            cursor = following
+            return rows, text(meta.get("cursor"))
+
+        return pages(page)
 
 
-def _rows(answer: Any, path: str) -> tuple[list[Mapping[str, Json]], Mapping[str, Json]]:
+def _rows(answer: Any, path: str) -> tuple[Rows, Mapping[str, Json]]:
     data = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(data, list):
         raise InputError("the server answers with no list", where=path, remedy="Is this Langfuse?")
@@ -166,10 +157,6 @@ def _from(reached: datetime | None, since: datetime | None) -> datetime | None:
 
 def _written(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _cursor(reached: Reached) -> str:
-    return msgspec.json.encode(reached).decode()
 
 
 def _finished(row: Mapping[str, Json]) -> datetime | None:

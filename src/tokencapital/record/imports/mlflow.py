@@ -15,19 +15,21 @@ from tokencapital.core.call import StepKind
 from tokencapital.core.case import Json
 from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.record.imports.built import Around, Part, build, span
-from tokencapital.record.imports.langfuse import People
 from tokencapital.record.imports.lines import json_lines, moment, text
 from tokencapital.record.imports.outcomes import value_of
-from tokencapital.record.imports.remote import Remote
+from tokencapital.record.imports.remote import Remote, Rows, pages
 from tokencapital.record.imports.told import (
     Bunch,
     Judged,
+    People,
     Seen,
     Skip,
     Source,
     Told,
     Unreadable,
+    cursor_of,
     digest,
+    reached_in,
     span_name,
     trace_name,
 )
@@ -38,7 +40,6 @@ from tokencapital.store.spans import trajectory_of_trace
 
 KIND = "mlflow"
 _BUNCH, _PAGE, _AT_ONCE = 50, 100, 10
-_MOST_PAGES = 1_000_000
 _KINDS = {
     "LLM": StepKind.CALL,
     "CHAT_MODEL": StepKind.CALL,
@@ -77,7 +78,7 @@ class MlflowApi:
 
     def read(self, cursor: str | None, since: datetime | None, until: datetime) -> Source:
         """All from where the cursor stands, or else from `since` on (None: all), that began before `until`."""
-        reached = _reached(cursor)
+        reached = reached_in(cursor, dict[str, int])
         for experiment in self._experiments():
             begin = reached.get(experiment, _milliseconds(since) if since else None)
             done = 0
@@ -88,35 +89,30 @@ class MlflowApi:
                 times = [at for one in infos if (at := moment(one.get("request_time"))) is not None]
                 reached[experiment] = max([_milliseconds(at) for at in times], default=begin or 0)
                 done += len(infos)
-                yield Bunch(tuple(told), msgspec.json.encode(reached).decode(), done)
+                yield Bunch(tuple(told), cursor_of(reached), done)
 
     def _experiments(self) -> Iterator[str]:
-        token: str | None = None
-        for _ in range(_MOST_PAGES):
-            asked = {"max_results": 1000, **({"page_token": token} if token else {})}
-            answer = self._remote.post("/api/2.0/mlflow/experiments/search", asked)
-            for one in _list(answer, "experiments"):
+        for rows in self._listed("/api/2.0/mlflow/experiments/search", "experiments", {"max_results": 1000}):
+            for one in rows:
                 if self._project in (None, one.get("name"), one.get("experiment_id")):
                     yield str(one.get("experiment_id"))
-            token = text(answer.get("next_page_token")) if isinstance(answer, Mapping) else None
-            if token is None:
-                return
 
-    def _search(self, experiment: str, begin: int | None, until: datetime) -> Iterator[list[Mapping[str, Json]]]:
+    def _search(self, experiment: str, begin: int | None, until: datetime) -> Iterator[Rows]:
         place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
         window = f"timestamp_ms < {_milliseconds(until)}"
         window += "" if begin is None else f" AND timestamp_ms >= {begin}"
         asked: dict[str, Json] = {"locations": [place], "filter": window, "max_results": _PAGE}
         asked["order_by"] = ["timestamp_ms ASC"]
-        for _ in range(_MOST_PAGES):
-            answer = self._remote.post("/api/3.0/mlflow/traces/search", asked)
-            found = _list(answer, "traces")
-            if found:
-                yield found
-            token = text(answer.get("next_page_token")) if isinstance(answer, Mapping) else None
-            if token is None:
-                return
-            asked["page_token"] = token
+        return self._listed("/api/3.0/mlflow/traces/search", "traces", asked)
+
+    def _listed(self, path: str, name: str, asked: Mapping[str, Json]) -> Iterator[Rows]:
+        """What stands under the name on each page."""
+
+        def page(token: str | None) -> tuple[Rows, str | None]:
+            answer = self._remote.post(path, {**asked, **({"page_token": token} if token else {})})
+            return _list(answer, name), text(answer.get("next_page_token"))
+
+        return pages(page)
 
     def _whole(self, infos: Sequence[Mapping[str, Json]]) -> Iterator[Told]:
         named = {name: one for one in infos if (name := text(one.get("trace_id"))) is not None}
@@ -309,18 +305,11 @@ def _within(told: Mapping[str, Json], name: str) -> Mapping[str, Json]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _list(told: Json, name: str) -> list[Mapping[str, Json]]:
+def _list(told: Json, name: str) -> Rows:
     if not isinstance(told, Mapping):
         raise InputError("the server answers with no object", remedy="Is this MLflow?")
     found = told.get(name)
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def _reached(cursor: str | None) -> dict[str, int]:
-    try:
-        return msgspec.json.decode(cursor, type=dict[str, int]) if cursor else {}
-    except msgspec.MsgspecError:
-        return {}
 
 
 def _milliseconds(at: datetime) -> int:

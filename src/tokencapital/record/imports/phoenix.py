@@ -16,7 +16,7 @@ from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.record.imports.built import Around, Part, build, span
 from tokencapital.record.imports.lines import csv_lines, json_lines, moment, text
 from tokencapital.record.imports.outcomes import value_of
-from tokencapital.record.imports.remote import NotThere, Parameters, Remote
+from tokencapital.record.imports.remote import NotThere, Parameters, Remote, Rows, pages
 from tokencapital.record.imports.told import (
     Bunch,
     Seen,
@@ -25,7 +25,9 @@ from tokencapital.record.imports.told import (
     Told,
     Traced,
     Unreadable,
+    cursor_of,
     digest,
+    reached_in,
     span_name,
     trace_name,
 )
@@ -37,16 +39,13 @@ from tokencapital.store.spans import trajectory_of_trace
 
 KIND = "phoenix"
 _BUNCH, _PAGE, _AT_ONCE = 50, 200, 25
-_MOST_PAGES = 1_000_000
 _KIND, _ATTRIBUTES = "openinference.span.kind", "attributes."
-
-_Rows = list[Mapping[str, Json]]
 
 
 def read_phoenix(path: Path) -> Source:
     """The spans of an export: objects as the API gives them, or rows of a table with names such as
     `context.trace_id` and `attributes.llm.model_name`, in any order. They are put together in memory."""
-    by_trace: defaultdict[str, _Rows] = defaultdict(list)
+    by_trace: defaultdict[str, Rows] = defaultdict(list)
     skipped: list[Told] = []
     table = path.name.lower().removesuffix(".gz").endswith(".csv")
     for line in csv_lines(path) if table else json_lines(path, "spans"):
@@ -75,10 +74,7 @@ class PhoenixApi:
 
     def read(self, cursor: str | None, since: datetime | None, until: datetime) -> Source:
         """All from where the cursor stands, or else from `since` on (None: all), that began before `until`."""
-        try:
-            reached = msgspec.json.decode(cursor, type=dict[str, datetime]) if cursor else {}
-        except msgspec.MsgspecError:
-            reached = {}
+        reached = reached_in(cursor, dict[str, datetime])
         for project in self._projects():
             path = f"/v1/projects/{quote(project, safe='')}"
             begin = reached.get(project, since)
@@ -95,7 +91,7 @@ class PhoenixApi:
                     told += self._traces(path, fresh[start : start + _AT_ONCE])
                 times = [at for row in rows if (at := moment(row.get("start_time"))) is not None]
                 reached[project] = max(times, default=begin or until)
-                yield Bunch(tuple(told), msgspec.json.encode(reached).decode(), len(seen))
+                yield Bunch(tuple(told), cursor_of(reached), len(seen))
 
     def _projects(self) -> list[str]:
         if self._project is not None:
@@ -105,7 +101,7 @@ class PhoenixApi:
 
     def _traces(self, path: str, names: Sequence[str]) -> Iterator[Told]:
         wanted = [*(("trace_id", name) for name in names), ("limit", "1000")]
-        by_trace: defaultdict[str, _Rows] = defaultdict(list)
+        by_trace: defaultdict[str, Rows] = defaultdict(list)
         for rows in self._pages(f"{path}/spans", wanted):
             for row in rows:
                 by_trace[str(_context(row).get("trace_id"))].append(row)
@@ -113,7 +109,7 @@ class PhoenixApi:
             yield trace_of(name, rows, f"{self._remote.name} trace {name}")
         yield from self._annotations(path, by_trace)
 
-    def _annotations(self, path: str, by_trace: Mapping[str, _Rows]) -> Iterator[Told]:
+    def _annotations(self, path: str, by_trace: Mapping[str, Rows]) -> Iterator[Told]:
         of_span = {str(_context(row).get("span_id")): trace for trace, rows in by_trace.items() for row in rows}
         spans = list(of_span)
         for start in range(0, len(spans), 4 * _AT_ONCE):
@@ -134,19 +130,15 @@ class PhoenixApi:
         except NotThere:
             return
 
-    def _pages(self, path: str, window: Parameters) -> Iterator[_Rows]:
-        cursor: str | None = None
-        for _ in range(_MOST_PAGES):
+    def _pages(self, path: str, window: Parameters) -> Iterator[Rows]:
+        def page(cursor: str | None) -> tuple[Rows, str | None]:
             answer = self._remote.get(path, [*window, *([("cursor", cursor)] if cursor else [])])
             data = answer.get("data") if isinstance(answer, Mapping) else None
             if not isinstance(data, list):
                 raise InputError("the server answers with no list", where=path, remedy="Is this Phoenix?")
-            if data:
-                yield [one for one in data if isinstance(one, Mapping)]
-            following = text(answer.get("next_cursor"))
-            if following is None or following == cursor:
-                return
-            cursor = following
+            return [one for one in data if isinstance(one, Mapping)], text(answer.get("next_cursor"))
+
+        return pages(page)
 
 
 def trace_of(own: str, rows: Sequence[Mapping[str, Json]], where: str) -> Traced | Skip:

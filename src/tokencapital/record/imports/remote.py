@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,10 +24,12 @@ from urllib.request import (
 import msgspec
 from msgspec import Struct
 
+from tokencapital.core.case import Json
 from tokencapital.core.errors import AccessRefused, InputError
 
 LARGEST_ANSWER = 256 * 1024 * 1024
 MOST_TRIES = 8
+MOST_PAGES = 1_000_000
 LONGEST_WAIT_S = 120.0
 TIMEOUT_S = 60.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -35,6 +37,7 @@ _BROKEN, _TRIES_WHEN_BROKEN = 500, 2
 _DENIED = frozenset({401, 403})
 
 Parameters = Sequence[tuple[str, str]]
+Rows = list[Mapping[str, Json]]
 
 
 class Login(Struct, frozen=True):
@@ -115,6 +118,19 @@ class Remote:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise InputError("the answer is no JSON", where=where, remedy="Check the address.") from None
+
+
+def pages(ask: Callable[[str | None], tuple[Rows, str | None]]) -> Iterator[Rows]:
+    """What is on each page that is not empty. `ask` gives the page under a token (None: the first) and the token of the
+    next; None: it was the last."""
+    token: str | None = None
+    for _ in range(MOST_PAGES):
+        rows, following = ask(token)
+        if rows:
+            yield rows
+        if following is None or following == token:
+            return
+        token = following
 
 
 class _SameHost(HTTPRedirectHandler):

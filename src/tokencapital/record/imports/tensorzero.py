@@ -6,13 +6,12 @@ https://github.com/tensorzero/tensorzero/tree/main/crates/tensorzero-core/src/db
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Row, create_engine, exc, inspect, make_url, text
 from sqlalchemy.pool import NullPool
@@ -26,13 +25,16 @@ from tokencapital.record.imports.built import Around, Part, build, span
 from tokencapital.record.imports.told import (
     Bunch,
     Judged,
+    People,
     Seen,
     Skip,
     Source,
     Told,
     Traced,
     Unreadable,
+    cursor_of,
     digest,
+    reached_in,
     span_name,
     trace_name,
 )
@@ -59,28 +61,25 @@ class Reached(Struct, kw_only=True):
 class TensorZero:
     """Reads a database of TensorZero, without writing to it. `people` gives pseudonyms."""
 
-    def __init__(self, url: str, people: Callable[[str], str]) -> None:
+    def __init__(self, url: str, people: People) -> None:
         self._url = url
         self._people = people
         self.name = _name_of(url)
 
     def read(self, cursor: str | None, since: datetime | None) -> Source:
         """All from where the cursor stands, or else from `since` on (None: all): inferences first, then feedback."""
-        try:
-            reached = msgspec.json.decode(cursor, type=Reached) if cursor else Reached()
-        except msgspec.MsgspecError:
-            reached = Reached()
+        reached = reached_in(cursor, Reached)
         with self._opened() as connection:
             tables = set(inspect(connection).get_table_names(schema=_SCHEMA))
             if not tables & set(_INFERENCES.values()):
                 raise InputError("this database holds no inferences of TensorZero", where=self.name)
             for kind, table in _INFERENCES.items():
                 for rows in self._pages(connection, table, reached, since, tables):
-                    yield Bunch(tuple(self._episodes(connection, kind, rows, tables)), _cursor(reached))
+                    yield Bunch(tuple(self._episodes(connection, kind, rows, tables)), cursor_of(reached))
             for table in (*_METRICS, "comment_feedback", "demonstration_feedback"):
                 for rows in self._pages(connection, table, reached, since, tables):
                     told = tuple(one for row in rows for one in self._feedback(connection, table, row, tables))
-                    yield Bunch(told, _cursor(reached))
+                    yield Bunch(told, cursor_of(reached))
 
     @contextmanager
     def _opened(self) -> Iterator[Connection]:
@@ -299,10 +298,6 @@ def _blocks(role: str, told: Json) -> list[Message]:
     message = Message(role, "\n".join(texts), tool_calls=tuple(calls), parts=tuple(others))
     said = message.content or message.tool_calls or message.parts
     return [*answers, *([message] if said else [])]
-
-
-def _cursor(reached: Reached) -> str:
-    return msgspec.json.encode(reached).decode()
 
 
 def _name_of(url: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from tokencapital.core.answer import Trajectory
@@ -108,6 +110,22 @@ class Bunch(Struct, frozen=True):
 
 Source = Iterator[Bunch]
 """Everything that is to be imported, oldest first as far as the source allows."""
+People = Callable[[str], str]
+"""The pseudonym of somebody whom the tool knows by an account."""
+T = TypeVar("T")
+
+
+def reached_in(cursor: str | None, kind: type[T]) -> T:
+    """How far an import has come by its cursor; an empty one where there is none, or none of this kind."""
+    try:
+        return msgspec.json.decode(cursor, type=kind) if cursor else kind()
+    except msgspec.MsgspecError:
+        return kind()
+
+
+def cursor_of(reached: Any) -> str:
+    """The cursor that says how far an import has come."""
+    return msgspec.json.encode(reached).decode()
 
 
 def trace_name(kind: str, told: str) -> str:
