@@ -5,7 +5,7 @@ Everything is read and counted on this machine; nothing is kept, and nothing is 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from tokencapital.app.look_pile import Drawn, Pile
 from tokencapital.app.look_reading import Looked, Recorded
 from tokencapital.app.look_rules import example_of, found_by, propose_rules, write_rules
 from tokencapital.core.errors import InputError
+from tokencapital.improve.calibrate import DELTA
 from tokencapital.meter.prices import PriceBook
 from tokencapital.models.base import Embedder
 from tokencapital.record.imports.told import Skip
@@ -26,7 +27,7 @@ from tokencapital.serve.rules_meaning import opening
 from tokencapital.serve.rules_sorting import Rules
 from tokencapital.stats.distributions import binomial_tail
 
-TOLERANCE, DELTA = 0.05, 0.10
+TOLERANCE = 0.05
 _POWER, _ASSUMED_ERROR, _SURE_SHARE = 0.8, 0.02, 1 / 3
 _NEAR, _MOST_COMPARED = 0.9, 600
 _EXAMPLES = 3
@@ -83,7 +84,6 @@ class Looking(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     names: dict[int, str] = {}
     examples: bool = False
-    most: int | None = None
 
 
 def look_at(
@@ -134,8 +134,9 @@ def _report(pile: Pile, kinds: Kinds, looking: Looking, embedder: Embedder, skip
     proposed = propose_rules(pile, kinds, names, embedder)
     found = found_by(pile, kinds, names, Rules(proposed, embedder))
     total = sum(pile.calls)
+    decided = _decided(pile, kinds)
     reports = [
-        _kind(pile, kinds, kind, _Seen(names[kind], total, found[kind], looking.examples), embedder)
+        _kind(pile, kinds, kind, _Seen(names[kind], total, found[kind], decided[kind], looking.examples), embedder)
         for kind in range(kinds.count)
     ]
     return LookReport(
@@ -154,7 +155,16 @@ class _Seen(Struct, frozen=True):
     name: str
     total: int
     found: float | None
+    decided: Counter[str]
     examples: bool
+
+
+def _decided(pile: Pile, kinds: Kinds) -> defaultdict[int, Counter[str]]:
+    """What people decided, by kind of work."""
+    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for (case, what), count in pile.decisions.items():
+        found[int(kinds.of_case[case])][what] += count
+    return found
 
 
 def _kind(pile: Pile, kinds: Kinds, kind: int, seen: _Seen, embedder: Embedder) -> KindReport:
@@ -164,11 +174,6 @@ def _kind(pile: Pile, kinds: Kinds, kind: int, seen: _Seen, embedder: Embedder) 
     nano = int(np.frombuffer(pile.nano_usd, np.int64)[cases].sum())
     drawn = [one for one, of in zip(pile.sample, kinds.of_sample, strict=True) if of == kind]
     inputs = np.frombuffer(pile.inputs, np.uint64)[cases]
-    members = set(cases.tolist())
-    decided: Counter[str] = Counter()
-    for (case, what), count in pile.decisions.items():
-        if case in members:
-            decided[what] += count
     topics = {int(topic) for topic, of in zip(kinds.topics, kinds.of_sample, strict=True) if of == kind}
     needed = judgments_needed()
     return KindReport(
@@ -180,7 +185,7 @@ def _kind(pile: Pile, kinds: Kinds, kind: int, seen: _Seen, embedder: Embedder) 
         unpriced_calls=unpriced,
         exact_repeats=1 - len(np.unique(inputs)) / len(cases),
         near_repeats=_near(drawn, embedder),
-        decisions=dict(decided),
+        decisions=dict(seen.decided),
         topics=max(1, len(topics)),
         judgments=needed,
         enough=len(cases) >= needed,

@@ -62,6 +62,7 @@ class Pile:
         self._costs: dict[tuple[object, ...], int | None] = {}
         self.families, self.offers = PromptFamilies(), PromptFamilies()
         self.frames: dict[tuple[int, int], int] = {}
+        self._families: list[int] = []
         self.frame, self.shape, self.tool_sets = array("i"), array("B"), array("i")
         self.calls, self.inputs = array("I"), array("Q")
         self.nano_usd, self.unpriced = array("q"), array("I")
@@ -102,7 +103,7 @@ class Pile:
 
     def prompt_of_case(self, case: int) -> int:
         """The family of the case's system prompt; 0: it has none."""
-        return list(self.frames)[self.frame[case]][0]
+        return self._families[self.frame[case]]
 
     def tools_named(self) -> list[tuple[str, ...]]:
         """The sets of tools by their numbers."""
@@ -111,7 +112,10 @@ class Pile:
     def _begin(self, one: Recorded) -> int:
         case = len(self)
         frame = self.families.number(prompt_of(one.messages)), self.offers.number(" ".join(one.tools))
-        self.frame.append(self.frames.setdefault(frame, len(self.frames)))
+        if frame not in self.frames:
+            self.frames[frame] = len(self.frames)
+            self._families.append(frame[0])
+        self.frame.append(self.frames[frame])
         for column in (self.shape, self.tool_sets, self.calls, self.nano_usd, self.unpriced):
             column.append(0)
         words = normalize(opening(one.messages))

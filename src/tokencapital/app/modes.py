@@ -11,12 +11,12 @@ from tokencapital.app.platform import Platform, Workplace
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.core.errors import GateError, InputError
 from tokencapital.core.policy import Policy
+from tokencapital.improve.calibrate import DELTA
 from tokencapital.stats.thresholds import cases_required
 from tokencapital.store.capabilities import mode_since, set_mode
 from tokencapital.store.judgments import memory_events
 from tokencapital.store.releases import live_release, read_policy
 
-DELTA = 0.10
 _MODES = list(Mode)
 _ANYBODY = "command line"
 _ALONE = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
