@@ -13,15 +13,11 @@ from msgspec import Raw, Struct
 from tokencapital.core.case import Json, Message
 from tokencapital.models.arrays import FloatArray, unit_rows
 from tokencapital.models.base import Embedder
+from tokencapital.serve.rules_prompt import read_message
 
 MOST_CHARS = 1_000
 _USER = "user"
 _FINEST = 127.0
-
-
-class _Said(Struct):
-    role: str = ""
-    content: Json = None
 
 
 class _Body(Struct):
@@ -30,7 +26,6 @@ class _Body(Struct):
 
 
 _BODY = msgspec.json.Decoder(_Body)
-_SAID = msgspec.json.Decoder(_Said)
 
 
 def write_centre(centre: FloatArray) -> str:
@@ -61,7 +56,7 @@ def opening_of(body: bytes) -> str:
     """The same out of the body of a request of any wire; nothing where it cannot be read."""
     try:
         read = _BODY.decode(body)
-        said = (_SAID.decode(raw) for raw in read.messages)
+        said = (read_message(raw) for raw in read.messages)
         first = next((one.content for one in said if one.role == _USER), None)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""

@@ -37,7 +37,7 @@ _NUMBERS = re.compile(r"#(?:[\s.,:/+%-]*(?:#|\b(?:am|pm|utc|gmt|z|t)\b))*")
 
 
 class _Said(Struct):
-    """A message of a request, as far as the prompt needs it."""
+    """A message of a request, as far as rules need it."""
 
     role: str = ""
     content: Json = None
@@ -53,7 +53,7 @@ class _Body(Struct):
 
 
 _BODY = msgspec.json.Decoder(_Body)
-_SAID = msgspec.json.Decoder(_Said)
+read_message = msgspec.json.Decoder(_Said).decode
 _LISTED = msgspec.json.Decoder(list[Raw])
 
 
@@ -62,7 +62,10 @@ def fingerprint(prompt: str) -> str:
 
     `none` for a prompt without words.
     """
-    skeleton = prompt_skeleton(prompt)
+    return _digest(prompt_skeleton(prompt))
+
+
+def _digest(skeleton: str) -> str:
     if not skeleton:
         return NO_PROMPT
     return hashlib.blake2b(skeleton.encode(), digest_size=_DIGEST_BYTES).hexdigest()
@@ -97,10 +100,10 @@ class Prompts:
             return NO_PROMPT, ""
         found = self._known.get(raw)
         if found is None:
-            prompt = _words(msgspec.json.decode(raw))
+            skeleton = prompt_skeleton(_words(msgspec.json.decode(raw)))
             if len(self._known) >= _KEPT:
                 self._known.clear()
-            found = self._known[raw] = (fingerprint(prompt), prompt_skeleton(prompt))
+            found = self._known[raw] = (_digest(skeleton), skeleton)
         return found
 
 
@@ -130,7 +133,7 @@ def _said(raw: Raw) -> bytes | None:
 def _first_prompts(messages: Sequence[Raw]) -> bytes | None:
     prompts = []
     for raw in messages:
-        if _SAID.decode(raw).role not in PROMPT_ROLES:
+        if read_message(raw).role not in PROMPT_ROLES:
             break
         prompts.append(bytes(raw))
     return b"[" + b",".join(prompts) + b"]" if prompts else None
