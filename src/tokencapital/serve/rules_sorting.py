@@ -18,7 +18,6 @@ from tokencapital.serve.rules_meaning import Meanings, opening_of, read_centre
 from tokencapital.serve.rules_prompt import Prompts
 
 TAG_HEADER = "x-tcap-tag-"
-_TAG_LENGTH = len(TAG_HEADER)
 
 
 class _Named(Struct, frozen=True):

@@ -115,8 +115,4 @@ def _text(value: object) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def _printed(value: object) -> str:
-    return repr(value)
-
-
-_encode = msgspec.json.Encoder(enc_hook=_printed).encode
+_encode = msgspec.json.Encoder(enc_hook=repr).encode

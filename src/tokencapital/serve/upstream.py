@@ -48,7 +48,6 @@ class Sent(Struct, frozen=True, kw_only=True):
 
     wire: bytes
     patience: Patience = _PATIENCE
-    body_allowed: bool = True
     on_slow: Callable[[Answer], None] | None = None
 
 
@@ -169,7 +168,7 @@ class Client:
         A connection that was used before may have been closed by the other side in the meantime: where no byte of an
         answer came on such a one the request is sent once more on a new one.
         """
-        pool = self._pools.get(origin) or self._new_pool(origin)
+        pool = self.pool(origin)
         connection = await pool.connection(sent.patience, fresh=False)
         used = connection.used
         answer = await self._exchange(connection, sent, once_more=used)
@@ -197,7 +196,7 @@ class Client:
     async def _exchange(self, connection: Connection, sent: Sent, *, once_more: bool) -> Answer | None:
         """The answer with its head; None: the connection was stale."""
         answer = Answer(connection, sent.patience, sent.on_slow)
-        connection.ask(sent.wire, answer, body_allowed=sent.body_allowed)
+        connection.ask(sent.wire, answer)
         try:
             await answer.head()
         except BrokenOff:

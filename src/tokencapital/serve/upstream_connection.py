@@ -198,7 +198,6 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_body_allowed",
         "_fed_bytes",
         "_head_bytes",
         "_parser",
@@ -221,13 +220,11 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._transport: asyncio.Transport | None = None
         self._head_bytes = self._fed_bytes = 0
-        self._body_allowed = True
 
-    def ask(self, request: bytes, answer: Answer, *, body_allowed: bool = True) -> None:
-        """The request is on its way, and `answer` will be filled. `body_allowed` False: it was a HEAD."""
+    def ask(self, request: bytes, answer: Answer) -> None:
+        """The request is on its way, and `answer` will be filled."""
         self._answer = answer
         self._head_bytes = self._fed_bytes = 0
-        self._body_allowed = body_allowed
         self._pool.active.add(answer)
         assert self._transport is not None
         self._transport.write(request)
@@ -285,8 +282,6 @@ class Connection(asyncio.Protocol):
             answer.framed = False
             return
         answer.begin_body(status)
-        if not self._body_allowed:
-            self._finish(answer, reusable=False)
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body came."""

@@ -130,13 +130,6 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
         assert client.pool(server.origin).idle == 0
 
 
-async def test_an_answer_to_head_has_no_body() -> None:
-    async with listening(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n")) as (client, server):
-        answer = await client.send(server.origin, Sent(wire=b"HEAD / HTTP/1.1\r\n\r\n", body_allowed=False))
-        assert answer.whole
-        assert client.pool(server.origin).idle == 0
-
-
 async def test_what_the_provider_wants_closed_is_not_used_again() -> None:
     async with listening(saying(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi")) as (
         client,

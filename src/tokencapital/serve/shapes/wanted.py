@@ -28,7 +28,7 @@ def wanted_by(said: Said) -> Wanted | None:
     if _must_call(given.get("tool_choice")) or _must_call(given.get("function_call")):
         return None
     several = given.get("n") not in (None, 1)
-    sound = "audio" in objects_or_words(given.get("modalities"))
+    sound = "audio" in _listed(given.get("modalities"))
     kept = said.previous is not None or given.get("conversation") is not None or given.get("background") is True
     if several or sound or kept or given.get("logprobs") is True or given.get("top_logprobs"):
         return None
@@ -51,7 +51,7 @@ def shaped(value: Value, wanted: Wanted) -> str | None:
     return msgspec.json.encode(filled).decode() if _fits(filled, schema) else None
 
 
-def objects_or_words(value: Json) -> list[Json]:
+def _listed(value: Json) -> list[Json]:
     """What stands in a list; nothing where it is none."""
     return value if isinstance(value, list) else []
 
@@ -90,7 +90,7 @@ def _fits(value: Mapping[str, Json], schema: Mapping[str, Json]) -> bool:
     It is the outline that is looked at: what is nested deeper is the contract's to say.
     """
     properties = mapping(schema.get("properties"))
-    needed = objects_or_words(schema.get("required"))
+    needed = _listed(schema.get("required"))
     closed = schema.get("additionalProperties") is False
     if any(name not in value for name in needed) or (closed and not set(value) <= set(properties)):
         return False

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tokencapital.core.answer import Exchange, Trajectory
+from tokencapital.core.answer import Exchange
 from tokencapital.core.case import Json, Value
 from tokencapital.core.knowledge import Citation
 from tokencapital.core.quantity import Usage
@@ -37,20 +37,14 @@ class Written(Struct, frozen=True, kw_only=True):
 
 def written(exchange: Exchange, model: str, *, tells_usage: bool = False) -> Written:
     """What an engine made of a case, as it goes out."""
-    return written_trajectory(exchange.trajectory, model, exchange.citations, tells_usage=tells_usage)
-
-
-def written_trajectory(
-    done: Trajectory, model: str, citations: Sequence[Citation] = (), *, tells_usage: bool = False
-) -> Written:
-    """The same of what was done on a case."""
+    done = exchange.trajectory
     return Written(
         id=done.id,
         at=done.at,
         model=model,
         content=write_value(done.answer.value),
         usage=done.usage,
-        citations=citations,
+        citations=exchange.citations,
         tells_usage=tells_usage,
     )
 
