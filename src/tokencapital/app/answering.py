@@ -23,9 +23,9 @@ from tokencapital.core.case import Capability, Case, ContractKind, Mode
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.models.base import ModelClient
 from tokencapital.serve.engine import Engine
-from tokencapital.serve.gateway import GROUP, KEY
 from tokencapital.serve.ports import Sink
 from tokencapital.serve.relay_ports import Asked, Cleaner, Purse, Reply, Sorted
+from tokencapital.serve.relay_wire import CASE, GROUP, KEY
 from tokencapital.serve.rules import NamedRules
 from tokencapital.serve.rules_case import extract
 from tokencapital.serve.shapes.pieces import Said
@@ -34,7 +34,6 @@ from tokencapital.serve.shapes.wanted import Wanted, shaped, wanted_by
 from tokencapital.serve.shapes.written import written
 from tokencapital.serve.wire import ANSWERING, answer_headers, is_textual, write_stream, write_whole
 
-CASE = "x-tcap-case"
 MOST_BESIDE = 64
 """So many answers in `shadow` mode are made or wait at once; what comes beyond is passed over and counted."""
 _log = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from tokencapital.record.knowledge_routes import KnowledgeQuery
 from tokencapital.record.otlp_routes import TraceBody
 from tokencapital.record.routes import OutcomeBody
 from tokencapital.review.routes import JudgmentBody
-from tokencapital.serve.gateway import GROUP, KEY, UNSURE, Unsure
-from tokencapital.serve.relay_wire import Head, NoBody
+from tokencapital.serve.gateway import UNSURE, Unsure
+from tokencapital.serve.relay_wire import GROUP, KEY, Head, NoBody
 from tokencapital.serve.wire import ChatRequest
 
 Schema = dict[str, Any]

@@ -31,7 +31,8 @@ class Failure(StrEnum):
 
 _BUSY = frozenset({429, 503, 529})
 _GATEWAY = frozenset({502, 504, *range(520, 525)})
-_ALWAYS_SAFE = frozenset({Failure.UNCONNECTED, Failure.BUSY})
+ALWAYS_SAFE = frozenset({Failure.UNCONNECTED, Failure.BUSY})
+"""The provider has done nothing yet, so that the call may be made again, there or elsewhere."""
 _SAFE_WHERE_REPEATABLE = frozenset({Failure.BROKEN, Failure.GATEWAY})
 
 
@@ -72,7 +73,7 @@ def next_pause(
     `asked_s` is what the provider asked to wait (None: it did not), `draw` a number in [0, 1) that spreads callers
     ("full jitter", Brooker 2015: a uniform draw below the exponential bound).
     """
-    safe = failure in _ALWAYS_SAFE or (repeatable and failure in _SAFE_WHERE_REPEATABLE)
+    safe = failure in ALWAYS_SAFE or (repeatable and failure in _SAFE_WHERE_REPEATABLE)
     if not safe or tried > retrying.retries:
         return None
     bound = min(retrying.most_s, retrying.first_s * 2.0 ** (tried - 1))

@@ -32,6 +32,7 @@ from tokencapital.core.errors import (
 from tokencapital.core.ids import IdSource
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.faults import fault_message
+from tokencapital.serve.relay_wire import GROUP, KEY
 from tokencapital.serve.shapes.written import write_value, written
 from tokencapital.serve.wire import (
     CapabilityRequest,
@@ -51,7 +52,7 @@ _ANTHROPIC_KINDS = {
     "conflict": "invalid_request_error",
     "unprocessable": "invalid_request_error",
 }
-GROUP, KEY, UNSURE = "x-tcap-group", "x-tcap-key", "x-tcap-unsure"
+UNSURE = "x-tcap-unsure"
 
 
 class Unsure(StrEnum):

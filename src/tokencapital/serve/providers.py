@@ -111,9 +111,10 @@ class Provider:
         named = [match for one in said.models if (match := _ANOTHER_NAME.match(one))]
         self.other_names: Mapping[str, str] = {match[1]: match[2] for match in named}
 
-    def begin(self, method: str, path: str) -> bytes:
-        """A request's first lines: where it goes, and the provider's key."""
-        line = f"{method} {self.path}{path} HTTP/1.1\r\nhost: {self.origin.name}\r\n"
+    def begin(self, method: str, path: str, query: bytes = b"") -> bytes:
+        """A request's first lines: where it goes, and the provider's key. `query` is as `safe_query` lets it pass."""
+        asked = f"{path}?{query.decode('ascii')}" if query else path
+        line = f"{method} {self.path}{asked} HTTP/1.1\r\nhost: {self.origin.name}\r\n"
         return line.encode("ascii") + self.credentials
 
     def their_name(self, model: str) -> str | None:

@@ -7,7 +7,7 @@ not a call of a provider's model goes to the app behind it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from random import random
 from time import perf_counter
@@ -57,6 +57,7 @@ from tokencapital.serve.relay_wire import (
     unpacked,
 )
 from tokencapital.serve.upstream import Client
+from tokencapital.serve.upstream_connection import Header
 from tokencapital.serve.wire import ANSWERING
 
 
@@ -145,9 +146,6 @@ class Relay:
             await self._call(wire, scope, receive, send)
         except _HungUpError:
             counts.disconnected += 1
-        except TokenCapitalError as error:
-            counts.refuse(error)
-            await _refuse(wire, error, send)
         except Exception as error:  # noqa: BLE001 the caller has to be told in its wire
             counts.refuse(error)
             await _refuse(wire, error, send)
@@ -156,7 +154,7 @@ class Relay:
 
     async def _call(self, wire: Wire, scope: Scope, receive: Receive, send: Send) -> None:
         parts, started, raw = self._parts, perf_counter(), scope["headers"]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+        headers = _by_name(raw)
         try:
             caller = parts.doorman.admit(headers, access.Scope.INFER)
         except AccessRefused:
@@ -265,11 +263,10 @@ class Relay:
 
     async def _pass_kept(self, path: str, scope: Scope, receive: Receive, send: Send) -> bool:
         """What OpenAI keeps of an answer is read or deleted there. False: nobody here speaks that wire."""
-        named = dict(scope["headers"]).get(b"x-tcap-provider")
-        provider = self._parts.providers.speaking(Wire.RESPONSES, named.decode("latin-1") if named else None)
+        headers = _by_name(scope["headers"])
+        provider = self._parts.providers.speaking(Wire.RESPONSES, headers.get("x-tcap-provider") or None)
         if provider is None or scope["method"] not in ("GET", "POST", "DELETE"):
             return False
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             caller = self._parts.doorman.admit(headers, access.Scope.INFER)
             await self._refuse_others(caller, path.split("/")[1])
@@ -294,6 +291,10 @@ class Relay:
 
 class _HungUpError(Exception):
     """The caller hung up before the request was there."""
+
+
+def _by_name(headers: Iterable[Header]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 async def _refuse(wire: Wire, error: Exception, send: Send) -> None:

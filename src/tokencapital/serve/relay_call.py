@@ -19,10 +19,9 @@ from tokencapital.serve.providers import Target
 from tokencapital.serve.relay_ports import Asked, Cleaner, Keeper, Sorted
 from tokencapital.serve.relay_stream import Copy, LastPiece
 from tokencapital.serve.relay_tries import Caller, CallerGone, Tries, Way
-from tokencapital.serve.relay_wire import TRAJECTORY, BrokenCircuit, answer_headers, readable, refusal
+from tokencapital.serve.relay_wire import CASE, GROUP, KEY, TRAJECTORY, BrokenCircuit, answer_headers, readable, refusal
 from tokencapital.serve.upstream_connection import Answer, NotConnected
 
-CASE, GROUP, KEY = "x-tcap-case", "x-tcap-group", "x-tcap-key"
 _LAST_EVENT_S = 0.25
 """So long is waited for the end of a stream whose last event is there."""
 CUT = "tcap.cut"

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 from tokencapital.core.errors import ModelError
 from tokencapital.serve.providers import Provider
 from tokencapital.serve.relay_tries import Caller, CallerGone
-from tokencapital.serve.relay_wire import plain_headers, safe_query, sent_headers
+from tokencapital.serve.relay_wire import plain_headers, request_bytes, safe_query, sent_headers
 from tokencapital.serve.upstream import Client, Sent
 from tokencapital.serve.upstream_connection import Answer
 
@@ -17,10 +17,8 @@ async def pass_plain(
 ) -> None:
     """The provider's answer goes out as it comes. Nothing is kept, tried again or sent elsewhere. Raises ModelError."""
     body, receive, send = ends
-    query = safe_query(scope["query_string"])
-    beginning = provider.begin(scope["method"], f"{path}?{query.decode()}" if query else path)
-    headers = sent_headers(provider, scope["headers"], repacked=False)
-    wire = b"%b%bcontent-length: %d\r\n\r\n%b" % (beginning, headers, len(body), body)
+    beginning = provider.begin(scope["method"], path, safe_query(scope["query_string"]))
+    wire = request_bytes(beginning, sent_headers(provider, scope["headers"], repacked=False), body)
     caller = Caller(receive)
     answer: Answer | None = None
     started = False

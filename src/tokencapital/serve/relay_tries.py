@@ -12,15 +12,13 @@ from starlette.types import Receive
 
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import EgressRefused, LimitReached, ModelError, ModelUnavailable
-from tokencapital.serve.attempts import Failure, failure_of, is_repeatable, next_pause, read_retry_after
-from tokencapital.serve.providers import Provider, Target
+from tokencapital.serve.attempts import ALWAYS_SAFE, Failure, failure_of, is_repeatable, next_pause, read_retry_after
+from tokencapital.serve.providers import PATHS, Provider, Target
 from tokencapital.serve.relay_counts import RelayCounts
 from tokencapital.serve.relay_ports import Asked, Egress, Hold, Purse
-from tokencapital.serve.relay_wire import BrokenCircuit, sent_headers, with_model
+from tokencapital.serve.relay_wire import BrokenCircuit, request_bytes, sent_headers, with_model
 from tokencapital.serve.upstream import Client, Sent
 from tokencapital.serve.upstream_connection import Answer, Header, NotConnected, TookTooLong
-
-_SAFE = frozenset({Failure.UNCONNECTED, Failure.BUSY})
 
 
 class CallerGone(ModelUnavailable):
@@ -105,7 +103,7 @@ class Caller:
 class Tries:
     """One call on its way. After `ask`, `target` is the provider that answered or failed last."""
 
-    __slots__ = ("_caller", "_client", "_request", "_way", "attempts", "hold", "slot", "status", "target")
+    __slots__ = ("_caller", "_client", "_request", "_way", "attempts", "hold", "slot", "target")
 
     def __init__(self, way: Way, client: Client, request: Request, caller: Caller) -> None:
         self._way = way
@@ -113,7 +111,6 @@ class Tries:
         self._request = request
         self._caller = caller
         self.attempts = 0
-        self.status = 0
         self.target: Target | None = None
         self.hold: Hold | None = None
         self.slot: Provider | None = None
@@ -175,7 +172,7 @@ class Tries:
         self.leave()
 
     def _may_be_asked_elsewhere(self, failure: Failure) -> bool:
-        return failure in _SAFE or self._repeatable
+        return failure in ALWAYS_SAFE or self._repeatable
 
     @property
     def _repeatable(self) -> bool:
@@ -209,7 +206,6 @@ class Tries:
                 return gone, failure
 
     async def _once(self, provider: Provider, sent: Sent) -> tuple[Answer | ModelError, Failure | None]:
-        self.status = 0
         try:
             await self._take_slot(provider)
             started = perf_counter()
@@ -221,7 +217,6 @@ class Tries:
         except ModelError as error:
             return error, Failure.BROKEN
         self._way.counts.heard(provider.name, perf_counter() - started)
-        self.status = answer.status
         return answer, failure_of(answer.status)
 
     async def _take_slot(self, provider: Provider) -> None:
@@ -252,12 +247,11 @@ class Tries:
         body, repacked = request.body, False
         if target.model != request.asked.model:
             body, repacked = with_model(request.asked.body, target.model), request.packed
-        beginning = provider.beginnings[request.asked.wire]
+        asked = request.asked.wire
+        beginning = provider.beginnings[asked]
         if request.query:
-            line, _, rest = beginning.partition(b" HTTP/1.1")
-            beginning = line + b"?" + request.query + b" HTTP/1.1" + rest
-        headers = sent_headers(provider, request.headers, repacked=repacked)
-        wire = b"%b%bcontent-length: %d\r\n\r\n%b" % (beginning, headers, len(body), body)
+            beginning = provider.begin("POST", PATHS[asked], request.query)
+        wire = request_bytes(beginning, sent_headers(provider, request.headers, repacked=repacked), body)
         return Sent(wire=wire, patience=provider.patience, on_slow=self._caller.look_after)
 
 

@@ -27,6 +27,7 @@ from tokencapital.core.errors import (
 from tokencapital.serve.faults import fault_message
 from tokencapital.serve.providers import CREDENTIALS, Provider
 from tokencapital.serve.upstream_connection import Header
+from tokencapital.serve.wire import error_body
 
 WIRES: Mapping[str, Wire] = {
     "/v1/chat/completions": Wire.CHAT,
@@ -38,6 +39,8 @@ WIRES: Mapping[str, Wire] = {
 """The paths at which models are called."""
 OF_RESPONSES = re.compile(r"^/v1/responses(/[A-Za-z0-9_-]{1,256}(?:/(?:cancel|input_items))?)$")
 """What OpenAI keeps of an answer, by its id."""
+CASE, GROUP, KEY = "x-tcap-case", "x-tcap-group", "x-tcap-key"
+"""The headers by which a caller names the conversation, the entity and the business key."""
 TRAJECTORY, RECORDED = b"x-tcap-trajectory", b"x-tcap-recorded"
 LONGEST_MODEL = 512
 """Names of models are remembered, so that they may not be as long as a body."""
@@ -176,6 +179,11 @@ def sent_headers(provider: Provider, headers: Iterable[Header], *, repacked: boo
     return block
 
 
+def request_bytes(beginning: bytes, headers: bytes, body: bytes) -> bytes:
+    """A request as it goes over the wire."""
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (beginning, headers, len(body), body)
+
+
 def safe_query(query: bytes) -> bytes:
     """The query of a request as it may stand in another one's first line. Raises InputError."""
     if query and not _QUERY.match(query):
@@ -209,7 +217,7 @@ def refusal(wire: Wire | None, error: Exception) -> tuple[int, bytes, list[Heade
         shape = {"type": "error", "error": {"type": theirs, "message": message}}
     else:
         code = "model_not_found" if isinstance(error, UnknownCapability) else None
-        shape = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+        shape = error_body(message, kind, code)
     body = msgspec.json.encode(shape)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     wait_s = getattr(error, "retry_after_s", None)

@@ -161,9 +161,9 @@ def answer_headers(done: Trajectory) -> dict[str, str]:
     }
 
 
-def error_body(message: str, kind: str) -> dict[str, Any]:
+def error_body(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
     """An error in OpenAI's shape."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def _tells_usage(asked: ChatRequest | ResponsesRequest | MessagesRequest) -> bool:
