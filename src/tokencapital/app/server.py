@@ -93,7 +93,7 @@ class PlatformDesks:
             return None
         store = self._platform.store
         heard = read_judgments(store, done.case) or judgments_of_sealed(store, done.case)
-        said = sorted((one for one in heard if one.verdict.answers), key=lambda one: one.is_review)
+        said = sorted((one for one in heard if one.verdict.answers), key=lambda one: one.drawn.is_review)
         decided = Answer(value=said[-1].answer if said else None, stage=Stage.PERSON)
         checked = check_answer(decided, (), self._platform.knowledge, self.clock.now())
         return Settled(done, decided=bool(said), value=checked.answer.value)

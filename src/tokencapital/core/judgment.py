@@ -46,6 +46,11 @@ class DrawKind(StrEnum):
     REPEAT = "repeat"
     IN_WORK = "in_work"
 
+    @property
+    def is_review(self) -> bool:
+        """Whether a person judged, and not only worked on with a draft or said the same once more."""
+        return self not in (DrawKind.IN_WORK, DrawKind.REPEAT)
+
 
 class Draw(Struct, frozen=True, kw_only=True):
     """One case asked of people, with the probability at which it was drawn.
@@ -90,14 +95,9 @@ class Judgment(Struct, frozen=True, kw_only=True):
     sequence: int = 0
 
     @property
-    def is_review(self) -> bool:
-        """Whether a person judged, and not only worked on with a draft or said the same once more."""
-        return self.drawn not in (DrawKind.IN_WORK, DrawKind.REPEAT)
-
-    @property
     def can_teach(self) -> bool:
         """Whether memory may hear of it at all: not what was said once more, nor a draft that was sent as it stood."""
-        return self.is_review or (self.drawn is DrawKind.IN_WORK and self.verdict is Verdict.CORRECTED)
+        return self.drawn.is_review or (self.drawn is DrawKind.IN_WORK and self.verdict is Verdict.CORRECTED)
 
     def holds_at(self, now: datetime) -> bool:
         """Whether the judgment may answer and teach at the time `now`."""

@@ -18,8 +18,6 @@ from tokencapital.core.judgment import DrawKind
 from tokencapital.stats.raters import Ability, Estimate, Votes, abilities, dawid_skene, differ, one_coin
 from tokencapital.store.opinions import Opinion
 
-NO_REVIEWS = frozenset({DrawKind.REPEAT, DrawKind.IN_WORK})
-"""What tells nothing of how right somebody is beside others: it was said before, or beside a draft."""
 LEVEL = 0.90
 """Of the intervals."""
 FEWEST_IN_COMMON = 20
@@ -56,7 +54,7 @@ class Reliability(Struct, frozen=True):
 
 def estimate_reliability(given: Sequence[Opinion], kind: ContractKind) -> Reliability | None:
     """What the opinions tell of the experts; None: too few inputs were judged by two or more of them."""
-    shared = _shared([one for one in given if one.answer is not None and one.drawn not in NO_REVIEWS])
+    shared = _shared([one for one in given if one.answer is not None and one.drawn.is_review])
     inputs = list(dict.fromkeys(one.input for one in shared))
     if len(inputs) < FEWEST_IN_COMMON:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tokencapital.core.case import Value
 from tokencapital.core.judgment import Verdict
-from tokencapital.review.reliability import NO_REVIEWS, same_answer
+from tokencapital.review.reliability import same_answer
 from tokencapital.review.routing import Results
 from tokencapital.store.opinions import Opinion
 
@@ -24,7 +24,7 @@ def results_by_label(given: Sequence[Opinion], said: Mapping[str, Value]) -> dic
     for one in given:
         if one.verdict is Verdict.NOT_MY_FIELD:
             _count(counts, one.expert, said.get(one.case), 0.0)
-        elif one.answer is not None and one.drawn not in NO_REVIEWS:
+        elif one.answer is not None and one.drawn.is_review:
             by_input[one.input][one.expert] = one
     for opinions in by_input.values():
         for expert, one in opinions.items():

@@ -23,7 +23,7 @@ from tokencapital.store.rows import ends, judgment_of, judgments_with_words, sta
 from tokencapital.store.schema import conflict_event, judgment, payload, work_case
 
 _ANSWERS = tuple(one.value for one in Verdict if one.answers)
-_NO_REVIEWS = (DrawKind.REPEAT.value, DrawKind.IN_WORK.value)
+_NO_REVIEWS = tuple(one.value for one in DrawKind if not one.is_review)
 _ID_LENGTH = 20
 
 
@@ -65,7 +65,7 @@ def open_disagreements(
     Two that hold at the time `now` disagree where they answer one input differently: one case, or cases of
     one entity group that are alike to the letter. `alike` names, by case, further judgments of the same input.
     """
-    answering = [one for one in said if one.verdict.answers and one.is_review]
+    answering = [one for one in said if one.verdict.answers and one.drawn.is_review]
     if not answering:
         return []
     with store.begin() as connection:

@@ -143,7 +143,7 @@ class Memory:
         """
         rows = self._rows_of_input.get(input_key(case, self._store.key), [])
         found = [self._judged[row].judgment for row in rows if self._sequences[row] <= upto and self._holds(row, now)]
-        held = [judgment for judgment in found if judgment.is_review]
+        held = [judgment for judgment in found if judgment.drawn.is_review]
         if not held:
             return None
         agreed = all(judgment.answer == held[0].answer for judgment in held)
