@@ -8,44 +8,30 @@ from __future__ import annotations
 
 import gzip
 import http.client
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
 
-from tokencapital.core.answer import Trajectory
 from tokencapital.core.call import Step, StepKind
-from tokencapital.core.case import Case, Json, Message
+from tokencapital.core.case import Json, Message
 from tokencapital.core.errors import InputError
 from tokencapital.record.exports import Exported, Tell
 from tokencapital.record.otlp import PROTOBUF
 from tokencapital.record.spans_own import ANSWER, KIND, MESSAGES, STEP
 from tokencapital.record.spans_told import nanoseconds
-from tokencapital.store.cases import read_cases, read_trajectory
 from tokencapital.store.database import Store
-from tokencapital.store.exporting import Wanted, recorded
+from tokencapital.store.exporting import Recorded, Wanted, recorded
 from tokencapital.store.spans import trace_of_trajectory
-from tokencapital.store.steps import steps_of
 
 _AT_ONCE = 64
 """So many trajectories go out in one batch."""
 _SPAN_BYTES, _TRACE_BYTES, _SPAN_DIGITS = 8, 16, 16
 _OPERATIONS = {StepKind.CALL: "chat", StepKind.TOOL: "execute_tool", StepKind.AGENT: "invoke_agent"}
-_FIELD, _LENGTH = 0x0A, 7
 _encode = msgspec.json.Encoder().encode
-
-
-class Outgoing(Struct, frozen=True):
-    """A trajectory with all that goes out with it. `case` None: its words were erased."""
-
-    done: Trajectory
-    case: Case | None
-    steps: Sequence[Step]
 
 
 def write_otlp(store: Store, wanted: Wanted, out: Callable[[bytes], object], tell: Tell) -> Exported:
@@ -54,7 +40,7 @@ def write_otlp(store: Store, wanted: Wanted, out: Callable[[bytes], object], tel
     for page in recorded(store, wanted):
         for start in range(0, len(page), _AT_ONCE):
             some = page[start : start + _AT_ONCE]
-            out(write_batch(Outgoing(one.done, one.case, one.steps) for one in some))
+            out(write_batch(some))
             counted.trajectories += len(some)
             counted.steps += sum(len(one.steps) for one in some)
             counted.erased += sum(one.case is None for one in some)
@@ -62,28 +48,7 @@ def write_otlp(store: Store, wanted: Wanted, out: Callable[[bytes], object], tel
     return counted
 
 
-def outgoing_batches(store: Store, trajectories: Iterable[str]) -> Iterator[bytes]:
-    """The trajectories with these ids as batches in protobuf; ids of none are passed over."""
-    some: list[str] = []
-    for name in trajectories:
-        some.append(name)
-        if len(some) == _AT_ONCE:
-            yield write_batch(read_outgoing(store, some))
-            some = []
-    if some:
-        yield write_batch(read_outgoing(store, some))
-
-
-def read_outgoing(store: Store, trajectories: Sequence[str]) -> list[Outgoing]:
-    """What goes out of each of these trajectories."""
-    with store.read():
-        found = [done for name in trajectories if (done := read_trajectory(store, name)) is not None]
-        cases = read_cases(store, [one.case for one in found])
-        steps = steps_of(store, [one.id for one in found])
-    return [Outgoing(one, cases.get(one.case), steps.get(one.id, ())) for one in found]
-
-
-def write_batch(outgoing: Iterable[Outgoing]) -> bytes:
+def write_batch(outgoing: Iterable[Recorded]) -> bytes:
     """The trajectories as one batch in protobuf."""
     from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
@@ -95,25 +60,6 @@ def write_batch(outgoing: Iterable[Outgoing]) -> bytes:
     for one in outgoing:
         _add(scope, one)
     return bytes(batch.SerializeToString())
-
-
-def read_file(path: Path) -> Iterator[bytes]:
-    """The batches in a file of protobuf, which is itself one, one after the other. Raises InputError where it
-    breaks off."""
-    with path.open("rb") as file:
-        while head := file.read(1):
-            length = shift = 0
-            more = True
-            while more:
-                digit = file.read(1)
-                if head[0] != _FIELD or not digit or shift > 28:
-                    raise InputError("this is no batch of spans in protobuf", where=str(path))
-                length |= (digit[0] & 0x7F) << shift
-                shift, more = shift + _LENGTH, digit[0] > 0x7F
-            body = file.read(length)
-            if len(body) < length:
-                raise InputError("the file breaks off", where=str(path))
-            yield head + _varint(length) + body
 
 
 class Collector:
@@ -154,9 +100,9 @@ class Collector:
         return 1
 
 
-def _add(scope: Any, one: Outgoing) -> None:
+def _add(scope: Any, one: Recorded) -> None:
     done = one.done
-    trace = bytes.fromhex(trace_of_trajectory(done.id) or _digest(done.id, _TRACE_BYTES).hex())
+    trace = _trace_id(done.id)
     names = {step.id: _span_id(step.id, trace) for step in one.steps}
     steps: Sequence[Step | None] = one.steps or (None,)
     for number, step in enumerate(steps):
@@ -180,7 +126,7 @@ def _span(span: Any, name: bytes, called: str, when: tuple[Any, float]) -> None:
     span.end_time_unix_nano = nanoseconds(at + timedelta(seconds=elapsed_s))
 
 
-def _head(one: Outgoing) -> dict[str, Json]:
+def _head(one: Recorded) -> dict[str, Json]:
     """What is said of the whole trajectory."""
     done, case = one.done, one.case
     found: dict[str, Json] = {"tcap.capability": done.capability}
@@ -228,6 +174,12 @@ def _messages(messages: Sequence[Message]) -> str | None:
     return _encode(told).decode() if told else None
 
 
+def _trace_id(trajectory: str) -> bytes:
+    """The id of the trace that stands for the trajectory, or one that follows from its name."""
+    known = trace_of_trajectory(trajectory)
+    return _digest(trajectory, _TRACE_BYTES) if known is None else bytes.fromhex(known)
+
+
 def _span_id(step: str, trace: bytes) -> bytes:
     """The id of the span that the step was made of, or one that follows from the step's."""
     rest = step.partition("_")[2]
@@ -249,11 +201,3 @@ def _put(into: Any, attributes: Mapping[str, Json]) -> None:
             one.value.int_value = value
         else:
             one.value.string_value = str(value).encode("utf-8", "replace").decode()
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= _LENGTH
-    return bytes((*found, number))

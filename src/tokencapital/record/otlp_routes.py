@@ -101,11 +101,6 @@ class TraceRoutes:
         return SpanBatch(id=self._ids.new("spb"), at=self._clock.now(), body=body, application=application)
 
 
-def as_it_is(body: bytes, _: Batch) -> bytes:
-    """The batch with nothing taken out."""
-    return body
-
-
 async def _body(request: Request) -> bytes:
     """The body, read no further than what is allowed. Raises TooLong, InputError where the sender hung up."""
     told = request.headers.get("content-length", "")

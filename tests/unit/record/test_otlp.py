@@ -22,7 +22,7 @@ from tokencapital.core.clock import RecordedClock
 from tokencapital.core.errors import InputError, SpoolFull
 from tokencapital.core.ids import IdSource
 from tokencapital.record.otlp import PROTOBUF, TooLong, checked, read_json, read_protobuf, refusal, unpacked
-from tokencapital.record.otlp_routes import TraceRoutes, as_it_is
+from tokencapital.record.otlp_routes import TraceRoutes
 from tokencapital.record.redaction import Redaction
 from tokencapital.record.spans_cleaning import REDACTED, SpanCleaner
 from tokencapital.record.spool_frames import SpanBatch
@@ -54,7 +54,7 @@ def kept() -> Kept:
 
 @pytest.fixture
 def client(kept: Kept) -> TestClient:
-    return _client(kept, as_it_is)
+    return _client(kept, lambda body, _: body)
 
 
 def _client(kept: Kept, clean: Callable[[bytes, Any], bytes]) -> TestClient:

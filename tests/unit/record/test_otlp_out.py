@@ -20,9 +20,10 @@ from tokencapital.core.case import Case, ContractKind, Message, ToolCall
 from tokencapital.core.errors import InputError
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Energy, Grade, Money, Usage
 from tokencapital.record.otlp import read_protobuf, spans_of
-from tokencapital.record.otlp_out import Collector, outgoing_batches, read_file
+from tokencapital.record.otlp_out import Collector, write_otlp
 from tokencapital.record.spans_told import attributes_of
 from tokencapital.store.cases import read_case, read_trajectory, record_exchanges
+from tokencapital.store.exporting import Wanted
 from tokencapital.store.steps import append_steps, steps_of
 from tokencapital.testing.spans import START, ScriptedSpan, batch_of
 from tokencapital.testing.upstream import Scripted, ScriptedUpstream
@@ -78,8 +79,14 @@ def _record_own(house: Platform) -> None:
         append_steps(house.store, connection, [call, tool])
 
 
+def _batches(house: Platform) -> list[bytes]:
+    found: list[bytes] = []
+    write_otlp(house.store, Wanted(), found.append, lambda _done: None)
+    return found
+
+
 def test_what_goes_out_comes_back_as_the_same_steps(first: Platform, second: Platform) -> None:
-    for batch in outgoing_batches(first.store, [OWN, TOLD, "trj_nobody"]):
+    for batch in _batches(first):
         take_spans(second, batch)
         take_spans(second, batch)
     settle_spans(second)
@@ -99,15 +106,15 @@ def test_what_goes_out_comes_back_as_the_same_steps(first: Platform, second: Pla
 
 def test_what_comes_back_where_it_is_changes_nothing(first: Platform) -> None:
     before = steps_of(first.store, [OWN, TOLD])
-    for batch in outgoing_batches(first.store, [OWN, TOLD]):
+    for batch in _batches(first):
         take_spans(first, batch)
     settle_spans(first)
     assert steps_of(first.store, [OWN, TOLD]) == before
 
 
 def test_other_readers_find_opentelemetrys_names(first: Platform) -> None:
-    (batch,) = outgoing_batches(first.store, [OWN])
-    call, tool = (span for _, _, span in spans_of(read_protobuf(batch)))
+    (batch,) = _batches(first)
+    call, tool, *_ = (span for _, _, span in spans_of(read_protobuf(batch)))
     told = attributes_of(call.attributes)
     assert (told["gen_ai.operation.name"], told["gen_ai.response.model"]) == ("chat", "m")
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (17, 2)
@@ -123,7 +130,7 @@ def test_an_answer_without_steps_goes_out_as_one_span(first: Platform, second: P
         elapsed_s=0.0, energy=UNKNOWN_ENERGY,
     )  # fmt: skip
     record_exchanges(first.store, [Exchange(case, done)])
-    for batch in outgoing_batches(first.store, [done.id]):
+    for batch in _batches(first):
         take_spans(second, batch)
     settle_spans(second)
     there = read_trajectory(second.store, done.id)
@@ -131,18 +138,10 @@ def test_an_answer_without_steps_goes_out_as_one_span(first: Platform, second: P
     assert there.answer.value == {"b": 1}
 
 
-def test_a_file_holds_all_batches_and_is_one(first: Platform, tmp_path: Path) -> None:
-    path = tmp_path / "out.pb"
-    batches = [*outgoing_batches(first.store, [OWN]), *outgoing_batches(first.store, [TOLD])]
-    path.write_bytes(b"".join(batches))
-    assert list(read_file(path)) == batches
-    assert len(list(spans_of(read_protobuf(path.read_bytes())))) == 4
-    path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(InputError, match="breaks off"):
-        list(read_file(path))
-    path.write_bytes(b"{}")
-    with pytest.raises(InputError, match="no batch"):
-        list(read_file(path))
+def test_batches_one_after_the_other_are_one(first: Platform) -> None:
+    (batch,) = _batches(first)
+    assert len(list(spans_of(read_protobuf(batch)))) == 4
+    assert len(list(spans_of(read_protobuf(batch + batch)))) == 8
 
 
 def test_a_collector_takes_them_over_http() -> None:
@@ -160,11 +159,10 @@ def test_the_command_writes_a_file_or_tells_a_collector(first: Platform, second:
     path = tmp_path / "out.pb"
     report = run_export(first, ExportAsked(file=path, kind=ExportKind.OTLP), lambda _done, _total: None)
     assert (report.written.trajectories, report.written.steps) == (2, 4)
-    for batch in read_file(path):
-        take_spans(second, batch)
+    take_spans(second, path.read_bytes())
     settle_spans(second)
     assert steps_of(second.store, [OWN, TOLD]) == steps_of(first.store, [OWN, TOLD])
     with ScriptedUpstream(Scripted(pieces=(b"",))) as upstream:
-        asked = ExportAsked(file=Path(f"{upstream.url}/v1/traces"), kind=ExportKind.OTLP)
+        asked = ExportAsked(url=f"{upstream.url}/v1/traces", kind=ExportKind.OTLP)
         assert run_export(first, asked, lambda _done, _total: None).file == f"{upstream.url}/v1/traces"
         assert gzip.decompress(upstream.received[0].body) == path.read_bytes()
