@@ -172,23 +172,19 @@ def in_strings(body: bytes, swap: Swap) -> tuple[bytes, int]:
     """
     count = 0
 
-    def swapped(found: re.Match[bytes]) -> bytes:
+    def swapped(written: bytes, said: str) -> bytes:
         nonlocal count
-        written = found[0]
-        text, more = swap(_read_string(written))
+        text, more = swap(said)
         count += more
         return msgspec.json.encode(text) if more else written
 
     def renumbered(found: re.Match[bytes]) -> bytes:
-        nonlocal count
-        text, more = swap(found[0].decode())
-        count += more
-        return msgspec.json.encode(text) if more else found[0]
+        return swapped(found[0], found[0].decode())
 
     parts: list[bytes] = []
     end = 0
     for found in _STRING.finditer(body):
-        parts += _NUMBER.sub(renumbered, body[end : found.start()]), swapped(found)
+        parts += _NUMBER.sub(renumbered, body[end : found.start()]), swapped(found[0], _read_string(found[0]))
         end = found.end()
     parts.append(_NUMBER.sub(renumbered, body[end:]))
     return (b"".join(parts), count) if count else (body, 0)
@@ -273,8 +269,12 @@ def _checked(text: str, pattern: re.Pattern[str], length: Callable[[str], int], 
 
 
 def _read_string(written: bytes) -> str:
-    """The text of a JSON string; where it cannot be read, what stands between its quotes."""
-    inner = written[1:-1] if len(written) > 1 and written.endswith(b'"') else written[1:]
+    """The text of a JSON string that may have been cut off."""
+    return read_quoted(written[1:-1] if len(written) > 1 and written.endswith(b'"') else written[1:])
+
+
+def read_quoted(inner: bytes) -> str:
+    """The text that stands between the quotes of a JSON string; where it cannot be read, as it is written."""
     if b"\\" in inner:
         try:
             return msgspec.json.decode(b'"' + inner + b'"', type=str)

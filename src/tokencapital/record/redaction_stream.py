@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-import msgspec
-
-from tokencapital.record.redaction import Redaction
+from tokencapital.record.redaction import Redaction, read_quoted
 
 _PIECE = re.compile(
     rb'"(content|text|delta|arguments|partial_json|thinking|reasoning|reasoning_content|refusal|transcript|input)"'
@@ -25,8 +23,8 @@ def hidden_in_pieces(stream: bytes, redaction: Redaction) -> bool:
 
 
 def _hides(pieces: list[bytes], redaction: Redaction) -> bool:
-    together = redaction.text(_read(b"".join(pieces)))[0]
-    return together != "".join(redaction.text(_read(piece))[0] for piece in pieces) if _marked(together) else False
+    together = redaction.text(read_quoted(b"".join(pieces)))[0]
+    return _marked(together) and together != "".join(redaction.text(read_quoted(piece))[0] for piece in pieces)
 
 
 def _marked(text: str) -> bool:
@@ -46,12 +44,3 @@ def _channels(stream: bytes) -> list[list[bytes]]:
         for field, piece in _PIECE.findall(line):
             found[(field, *place)].append(piece)
     return list(found.values())
-
-
-def _read(piece: bytes) -> str:
-    if b"\\" in piece:
-        try:
-            return msgspec.json.decode(b'"' + piece + b'"', type=str)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            pass
-    return piece.decode("utf-8", "replace")
