@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from tokencapital.core.call import UNSORTED, Step, StepKind
 from tokencapital.core.case import Json, Message
-from tokencapital.core.quantity import Money, Usage
-from tokencapital.meter.meter import Meter
+from tokencapital.core.quantity import UNKNOWN_ENERGY, Money, Usage
+from tokencapital.meter.meter import Meter, Spent
 from tokencapital.record.otlp import read_protobuf, spans_of
 from tokencapital.record.spans_genai import read_genai
 from tokencapital.record.spans_openinference import read_openinference
@@ -41,14 +41,12 @@ class Trace(Struct, frozen=True):
 
     def told(self, *names: str) -> Json:
         """The first value that an attribute of a span, or else of a resource, has under one of the names."""
-        for name in names:
-            for one in self.roots_first:
-                if one.attributes.get(name) not in (None, ""):
-                    return one.attributes[name]
-        for name in names:
-            for one in self.roots_first:
-                if one.resource.get(name) not in (None, ""):
-                    return one.resource[name]
+        ordered = self.roots_first
+        for told in [one.attributes for one in ordered], [one.resource for one in ordered]:
+            for name in names:
+                found = next((one[name] for one in told if one.get(name) not in (None, "")), None)
+                if found is not None:
+                    return found
         return None
 
     def said_so(self, *names: str) -> str | None:
@@ -185,14 +183,12 @@ def _counted(deed: Deed, counted: dict[str, str], names: Mapping[str, str]) -> s
 
 def _step(deed: Deed, messages: tuple[Message, ...] | None, elsewhere: str | None, meter: Meter) -> Step:
     span = deed.span
-    usage, cost, price = deed.usage, None, None
-    spent = None
+    usage, spent = deed.usage, Spent(None, None, UNKNOWN_ENERGY)
     if elsewhere is not None or deed.kind is not StepKind.CALL:
-        usage, cost = Usage(), Money(Decimal(0))
+        usage, spent = Usage(), Spent(Money(Decimal(0)), None, UNKNOWN_ENERGY)
     elif deed.model is not None:
         spent = meter.call(deed.model, usage, span.at, span.elapsed_s)
-        cost, price = spent.cost, spent.price
-    step = Step(
+    return Step(
         id=step_id(span),
         trajectory="",
         at=span.at,
@@ -206,13 +202,13 @@ def _step(deed: Deed, messages: tuple[Message, ...] | None, elsewhere: str | Non
         elapsed_s=span.elapsed_s,
         first_s=deed.first_s,
         usage=usage,
-        cost=cost,
-        price=price,
+        cost=spent.cost,
+        price=spent.price,
+        energy=spent.energy,
         failure=deed.failure,
         messages=messages,
         details=_details(deed, elsewhere),
     )
-    return msgspec.structs.replace(step, energy=spent.energy) if spent else step
 
 
 def _details(deed: Deed, elsewhere: str | None) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from tokencapital.record.spans_told import (
     Span,
     messages_of,
     read_json,
+    text_at,
     text_of,
     tool_deed,
     usage_of,
@@ -45,15 +46,16 @@ def read_genai(span: Span) -> Deed | None:
     asked, said = _messages(span)
     common: dict[str, Any] = {"span": span, "kind": kind, "asked": asked, "said": said, "failure": span.failure}
     if kind is StepKind.RETRIEVAL:
-        return Deed(name=_name(told, "gen_ai.data_source.id", span), **(common | _retrieved(told)), usage=Usage())
+        name = text_at(told, "gen_ai.data_source.id") or span.name
+        return Deed(name=name, **(common | _retrieved(told)), usage=Usage())
     if kind is StepKind.AGENT:
-        name = _name(told, "gen_ai.agent.name", span, "gen_ai.workflow.name")
+        name = text_at(told, "gen_ai.agent.name", "gen_ai.workflow.name") or span.name
         return Deed(name=name, **common, usage=Usage())
     return Deed(
         name=_operation(told) or "chat",
-        provider=_text(told, "gen_ai.provider.name") or _text(told, "gen_ai.system"),
-        model=_text(told, "gen_ai.response.model") or _text(told, "gen_ai.request.model"),
-        response=_text(told, "gen_ai.response.id"),
+        provider=text_at(told, "gen_ai.provider.name", "gen_ai.system"),
+        model=text_at(told, "gen_ai.response.model", "gen_ai.request.model"),
+        response=text_at(told, "gen_ai.response.id"),
         usage=_usage(told),
         first_s=_seconds(told.get("gen_ai.response.time_to_first_chunk")),
         finish=_finish(told.get("gen_ai.response.finish_reasons")),
@@ -77,7 +79,7 @@ def _kind(told: Attributes) -> StepKind | None:
 
 def _operation(told: Attributes) -> str | None:
     """The operation; LiteLLM puts an `a` before those that it awaits."""
-    name = (_text(told, "gen_ai.operation.name") or _text(told, "traceloop.span.kind") or "").lower()
+    name = (text_at(told, "gen_ai.operation.name", "traceloop.span.kind") or "").lower()
     return (name[1:] if name[1:] in _CALLS else name) or None
 
 
@@ -184,7 +186,7 @@ def _of_event(body: dict[str, Json], role: str) -> list[Message]:
 
 def _tool(span: Span) -> Deed:
     told = span.attributes
-    name, call = _name(told, "gen_ai.tool.name", span), text_of(told.get("gen_ai.tool.call.id"))
+    name, call = text_at(told, "gen_ai.tool.name") or span.name, text_of(told.get("gen_ai.tool.call.id"))
     given, result = told.get("gen_ai.tool.call.arguments"), told.get("gen_ai.tool.call.result")
     return tool_deed(span, name, call, given, result)
 
@@ -197,10 +199,6 @@ def _retrieved(told: Attributes) -> dict[str, Any]:
     }
 
 
-def _name(told: Attributes, attribute: str, span: Span, other: str = "") -> str:
-    return _text(told, attribute) or _text(told, other) or span.name
-
-
 def _finish(told: Json) -> str | None:
     told = read_json(told)
     first = told[0] if isinstance(told, list) and told else told
@@ -209,8 +207,3 @@ def _finish(told: Json) -> str | None:
 
 def _seconds(told: Json) -> float | None:
     return float(told) if isinstance(told, int | float) else None
-
-
-def _text(told: Attributes, name: str) -> str | None:
-    value = told.get(name)
-    return value if isinstance(value, str) and value else None

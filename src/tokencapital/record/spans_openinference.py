@@ -19,6 +19,7 @@ from tokencapital.record.spans_told import (
     calls_of,
     messages_of,
     read_json,
+    text_at,
     text_of,
     tool_deed,
     usage_of,
@@ -48,22 +49,22 @@ def read_openinference(span: Span) -> Deed | None:
         return _tool(span)
     common: dict[str, Any] = {"span": span, "kind": kind, "failure": span.failure}
     if kind is not StepKind.CALL:
-        name = _text(told, "agent.name") or span.name
+        name = text_at(told, "agent.name") or span.name
         documents = _tree(told, "retrieval.documents") or _tree(told, "reranker.output_documents")
         said = (Message("tool", text_of(documents) or ""),) if documents else _plain(told, "output.value", "assistant")
         return Deed(name=name, asked=_plain(told, "input.value", "user"), said=said, usage=Usage(), **common)
     asked, said = _messages(told)
     return Deed(
         name="embeddings" if named == "EMBEDDING" else "chat",
-        provider=_text(told, "llm.provider") or _text(told, "llm.system"),
-        model=_first(
+        provider=text_at(told, "llm.provider", "llm.system"),
+        model=text_at(
             told, "llm.response.model_name", "llm.model_name", "llm.request.model_name", "embedding.model_name"
         ),
         response=_response(told),
         asked=asked,
         said=said,
         usage=_usage(told),
-        finish=_text(told, "llm.finish_reason"),
+        finish=text_at(told, "llm.finish_reason"),
         **common,
     )
 
@@ -104,9 +105,9 @@ def _message(told: Mapping[str, Json]) -> Message:
     return Message(
         role=text_of(told.get("role")) or "user",
         content=content if content is not None else "\n".join(texts),
-        name=_text(told, "name"),
+        name=text_at(told, "name"),
         tool_calls=calls_of(calls),
-        tool_call_id=_text(told, "tool_call_id"),
+        tool_call_id=text_at(told, "tool_call_id"),
         parts=tuple(others),
     )
 
@@ -130,7 +131,7 @@ def _usage(told: Attributes) -> Usage:
 
 def _tool(span: Span) -> Deed:
     told = span.attributes
-    name, call = _text(told, "tool.name") or span.name, text_of(told.get("tool.id") or told.get("tool_call.id"))
+    name, call = text_at(told, "tool.name") or span.name, text_of(told.get("tool.id") or told.get("tool_call.id"))
     given, result = told.get("input.value", told.get("tool.parameters")), told.get("output.value")
     return tool_deed(span, name, call, given, result)
 
@@ -146,7 +147,7 @@ def _response(told: Attributes) -> str | None:
     if not isinstance(given, Mapping):
         return None
     answers = "choices" in given or given.get("object") in ("response", "chat.completion")
-    return _text(given, "id") if answers else None
+    return text_at(given, "id") if answers else None
 
 
 def _items(value: Json) -> list[Json]:
@@ -180,12 +181,3 @@ def _lists(tree: Json) -> Json:
     if tree and all(_INDEX.fullmatch(name) for name in tree):
         return [_lists(tree[name]) for name in sorted(tree, key=int)]
     return {name: _lists(value) for name, value in tree.items()}
-
-
-def _first(told: Attributes, *names: str) -> str | None:
-    return next((found for found in (_text(told, name) for name in names) if found), None)
-
-
-def _text(told: Mapping[str, Json], name: str) -> str | None:
-    value = told.get(name)
-    return value if isinstance(value, str) and value else None

@@ -170,6 +170,12 @@ def text_of(value: Json) -> str | None:
     return msgspec.json.encode(value).decode()
 
 
+def text_at(told: Attributes, *names: str) -> str | None:
+    """The first text under one of the names; None where there is none, or an empty one."""
+    values = (told.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value), None)
+
+
 def read_json(value: Json) -> Json:
     """What a text says if it is JSON; anything else as it is."""
     if isinstance(value, str) and value[:1] in ("{", "["):
@@ -232,9 +238,9 @@ def _messages_of(told: Mapping[str, Json]) -> list[Message]:
     message = Message(
         role=role,
         content=text,
-        name=_text_or_none(told.get("name")),
+        name=text_at(told, "name"),
         tool_calls=calls_of(told.get("tool_calls")) + calls,
-        tool_call_id=_text_or_none(told.get("tool_call_id")),
+        tool_call_id=text_at(told, "tool_call_id"),
         parts=others,
     )
     said = message.content or message.tool_calls or message.parts or not answers
@@ -250,7 +256,7 @@ def _content(content: Json) -> tuple[str, tuple[ToolCall, ...], tuple[Json, ...]
     others: list[Json] = []
     answers: list[Message] = []
     for part in content:
-        kind = _text_or_none(part.get("type")) if isinstance(part, Mapping) else None
+        kind = text_at(part, "type") if isinstance(part, Mapping) else None
         if isinstance(part, str):
             texts.append(part)
         elif kind in {"text", "input_text", "output_text"}:
@@ -260,7 +266,7 @@ def _content(content: Json) -> tuple[str, tuple[ToolCall, ...], tuple[Json, ...]
             calls.append(_call(part.get("id") or part.get("call_id"), part.get("name"), given))
         elif kind in {"tool_call_response", "tool_result"}:
             said = part.get("response", part.get("result", part.get("content")))
-            name = _text_or_none(part.get("id") or part.get("tool_use_id"))
+            name = text_at(part, "id", "tool_use_id")
             answers.append(Message("tool", text_of(said) or "", tool_call_id=name))
         else:
             others.append(part)
@@ -274,10 +280,6 @@ def _call(name: Json, function: Json, arguments: Json) -> ToolCall:
 def _storable(text: str) -> str:
     """The text without the one character that PostgreSQL cannot hold."""
     return text.replace("\0", "\ufffd") if "\0" in text else text
-
-
-def _text_or_none(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _kind(told: Json) -> str:
