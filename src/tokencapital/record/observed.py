@@ -7,7 +7,7 @@ nothing, and the order in which calls come does not matter for what each of them
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -102,26 +102,19 @@ class CallRecorder:
         heard = [Heard(call, self._desks.read(call)) for call in once.values()]
         spent = {one.call.id: self._spent(one) for one in heard}
         with self._store.begin() as connection:
-            there = set(steps_there(connection, once))
+            there = steps_there(connection, once)
             heard = [one for one in heard if one.call.id not in there]
             joined = self._desks.join(connection, heard)
-            self._begin([one for one, place in zip(heard, joined, strict=True) if place.new])
+            put_down(self._begin(one) for one, place in zip(heard, joined, strict=True) if place.new)
             steps = [_step(one, place, spent[one.call.id]) for one, place in zip(heard, joined, strict=True)]
             append_steps(self._store, connection, steps)
 
     def _spent(self, one: Heard) -> Spent:
         return self._meter.call(model_of(one), one.reading.usage, one.call.at, one.call.elapsed_s)
 
-    def _begin(self, begun: Sequence[Heard]) -> None:
-        """The trajectories that begin with these calls are there."""
-        found: defaultdict[tuple[str, bool], list[Exchange]] = defaultdict(list)
-        places: dict[str, Observed] = {}
-        for one in begun:
-            place = self._desks.observed(one.call.capability)
-            places[place.capability.name] = place
-            found[place.capability.name, answered(one)].append(self._exchange(place, one))
-        for (name, was_answered), exchanges in found.items():
-            (places[name].sink if was_answered else places[name].silent).record(exchanges)
+    def _begin(self, one: Heard) -> tuple[Observed, bool, Exchange]:
+        place = self._desks.observed(one.call.capability)
+        return place, answered(one), self._exchange(place, one)
 
     def _exchange(self, place: Observed, one: Heard) -> Exchange:
         call, asked = one.call, self._desks.separate(place.capability, one)
@@ -152,6 +145,17 @@ class CallRecorder:
             failure=failure_of(one),
         )
         return Exchange(case, done)
+
+
+def put_down(begun: Iterable[tuple[Observed, bool, Exchange]]) -> None:
+    """The trajectories are there, each put down where work of its capability is, as answered or not."""
+    places: dict[str, Observed] = {}
+    found: defaultdict[tuple[str, bool], list[Exchange]] = defaultdict(list)
+    for place, was_answered, exchange in begun:
+        places[place.capability.name] = place
+        found[place.capability.name, was_answered].append(exchange)
+    for (name, was_answered), exchanges in found.items():
+        (places[name].sink if was_answered else places[name].silent).record(exchanges)
 
 
 def _step(one: Heard, place: Joined, spent: Spent) -> Step:

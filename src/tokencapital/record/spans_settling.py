@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tokencapital.core.answer import Answer, Exchange, Stage, Trajectory
 from tokencapital.core.call import Step, StepKind
@@ -20,12 +19,13 @@ from tokencapital.core.errors import StoreUnavailable
 from tokencapital.core.judgment import Outcome
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.meter.meter import Meter
-from tokencapital.record.observed import Observed
+from tokencapital.record.observed import Observed, put_down
 from tokencapital.record.observed_answer import answer_in
 from tokencapital.record.spans_deeds import Service, Trace, capability_of, read_trace, responses_in, steps_in
 from tokencapital.record.spans_own import ANSWER, INPUT, OUTCOME, came_in, decoded, plain
+from tokencapital.serve.rules_prompt import PROMPT_ROLES
 from tokencapital.store.cases import read_cases
-from tokencapital.store.database import Store, chunks, is_refused
+from tokencapital.store.database import Store, is_refused, there
 from tokencapital.store.outcomes import append_outcomes
 from tokencapital.store.schema import trajectory, work_case
 from tokencapital.store.spans import (
@@ -41,7 +41,6 @@ from tokencapital.store.steps import append_steps, steps_there
 _log = logging.getLogger(__name__)
 _AT_ONCE = 16
 """So many traces are settled in one transaction, which takes some ten milliseconds."""
-_UNPROMPTED = frozenset({"system", "developer"})
 
 
 class Rules(Struct, frozen=True):
@@ -68,6 +67,12 @@ class Found(Struct, frozen=True):
     def id(self) -> str:
         """The trajectory's."""
         return self.exchange.trajectory.id
+
+    @property
+    def answered(self) -> bool:
+        """Whether something came of it."""
+        done = self.exchange.trajectory
+        return done.answer.value is not None and done.failure is None
 
 
 class Settler:
@@ -131,10 +136,11 @@ class Settler:
 
         A trajectory that was there and is made of something else gets nothing from a trace.
         """
-        there = _stored(connection, [one.id for one in found])
-        fresh = [one for one in found if one.id not in there]
-        self._begin(_with_known_cases(self._store, connection, fresh))
-        grown = [one for one in found if one.id not in there or one.id in ours]
+        before = there(connection, trajectory.c.id, (one.id for one in found))
+        fresh = [one for one in found if one.id not in before]
+        begun = _with_known_cases(self._store, connection, fresh)
+        put_down((one.place, one.answered, one.exchange) for one in begun)
+        grown = [one for one in found if one.id not in before or one.id in ours]
         steps = [step for one in grown for step in one.steps]
         old = steps_there(connection, [step.id for step in steps])
         append_steps(self._store, connection, [step for step in steps if step.id not in old])
@@ -142,17 +148,6 @@ class Settler:
         if outcomes:
             append_outcomes(self._store, outcomes)
         return {one.id for one in grown}
-
-    def _begin(self, fresh: Iterable[Found]) -> None:
-        """The trajectories are there, each put down where work of its capability is."""
-        places: dict[str, Observed] = {}
-        by_place: defaultdict[tuple[str, bool], list[Exchange]] = defaultdict(list)
-        for one in fresh:
-            done = one.exchange.trajectory
-            places[done.capability] = one.place
-            by_place[done.capability, done.answer.value is not None and done.failure is None].append(one.exchange)
-        for (name, answered), exchanges in by_place.items():
-            (places[name].sink if answered else places[name].silent).record(exchanges)
 
 
 def find(trace: Trace, rules: Rules, seen: Mapping[str, str]) -> Found:
@@ -214,7 +209,7 @@ def _input(trace: Trace) -> tuple[tuple[Message, ...], Mapping[str, Json]]:
     calls = [one for one in trace.deeds if one.kind is StepKind.CALL and one.asked]
     first = next(iter(calls), None) or next((one for one in trace.deeds if one.asked), None)
     asked = first.asked if first is not None and first.asked else ()
-    return tuple(one for one in asked if one.role not in _UNPROMPTED), {}
+    return tuple(one for one in asked if one.role not in PROMPT_ROLES), {}
 
 
 def _answer(trace: Trace, kind: ContractKind) -> Value:
@@ -249,22 +244,13 @@ def _outcomes(trace: Trace, case: Case) -> Iterator[Outcome]:
 
 def _with_known_cases(store: Store, connection: Connection, found: Sequence[Found]) -> Iterator[Found]:
     """The same, where a case that is there stays as it is, and one whose words were erased is not written again."""
-    there: set[str] = set()
-    for some in chunks(one.exchange.case.id for one in found):
-        there.update(connection.execute(select(work_case.c.id).where(work_case.c.id.in_(some))).scalars())
-    known = read_cases(store, there)
+    here = there(connection, work_case.c.id, (one.exchange.case.id for one in found))
+    known = read_cases(store, here)
     begun: dict[str, Case] = {}
     for one in found:
         case = one.exchange.case
-        if case.id in there and case.id not in known:
+        if case.id in here and case.id not in known:
             case = msgspec.structs.replace(case, id=f"cas_{one.id.partition('_')[2]}")
         case = begun.setdefault(case.id, known.get(case.id, case))
         head = msgspec.structs.replace(one.exchange.trajectory, case=case.id)
         yield msgspec.structs.replace(one, exchange=Exchange(case, head))
-
-
-def _stored(connection: Connection, names: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for some in chunks(names):
-        found.update(connection.execute(select(trajectory.c.id).where(trajectory.c.id.in_(some))).scalars())
-    return found

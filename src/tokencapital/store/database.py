@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     URL,
     BigInteger,
+    Column,
     Connection,
     Engine,
     Table,
@@ -285,6 +286,14 @@ def chunks(values: Iterable[str]) -> Iterator[list[str]]:
     ordered = sorted(set(values))
     for start in range(0, len(ordered), _CHUNK):
         yield ordered[start : start + _CHUNK]
+
+
+def there(connection: Connection, column: Column[str], values: Iterable[str]) -> set[str]:
+    """Those of the values that stand in the column."""
+    found: set[str] = set()
+    for some in chunks(values):
+        found.update(connection.execute(select(column).where(column.in_(some)).distinct()).scalars())
+    return found
 
 
 def next_numbers(connection: Connection, name: str, count: int) -> int:

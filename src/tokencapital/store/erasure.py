@@ -32,7 +32,7 @@ from tokencapital.store.schema import (
     web_session,
     work_case,
 )
-from tokencapital.store.spans import payloads_of_cases
+from tokencapital.store.spans import payloads_of_runs
 
 _MACHINE_WORDED = ("generalist", "pattern")
 
@@ -113,18 +113,19 @@ def erase_words(store: Store, connection: Connection, scope: Scope, *, by: str, 
     copies = _copies(connection, scope)
     standing = _standing(connection, scope)
     withdraw_all(store, standing, Change(by, at, ERASED))
+    runs = _runs(connection, scope)
     wiped = Wiped(
         cases=_erase(connection, _digests(connection, _of_cases(scope)), at),
         answers=_erase(connection, _digests(connection, _of_runs(scope)), at),
         steps=_erase(connection, _digests(connection, _of_steps(scope)), at),
-        spans=_erase(connection, payloads_of_cases(connection, scope.cases), at),
+        spans=_erase(connection, payloads_of_runs(connection, runs), at),
         copies=_erase(connection, copies, at),
         judgments=_erase(connection, _unshared(connection, scope), at),
         reasons=_erase(connection, _reasons(connection, scope), at),
         lessons=_erase_lessons(connection, scope, at),
         withdrawn=tuple(standing),
     )
-    forget_joins(connection, _runs(connection, scope))
+    forget_joins(connection, runs)
     bring_up_to_date(store, connection, scope.cases)
     next_numbers(connection, COUNTER, 1)
     return wiped

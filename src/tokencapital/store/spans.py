@@ -14,8 +14,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, tuple_
 
 from tokencapital.core.split import keyed_digest
-from tokencapital.store.database import Store, chunks, next_numbers
-from tokencapital.store.schema import payload, span, trace_state, trajectory
+from tokencapital.store.database import Store, chunks, next_numbers, there
+from tokencapital.store.schema import payload, span, trace_state
 
 COUNTER = "span"
 _AT_ONCE = 200
@@ -156,22 +156,17 @@ def trace_of_trajectory(name: str) -> str | None:
     return f"{_OWN}{number:025x}"
 
 
-def payloads_of_cases(connection: Connection, cases: Iterable[str]) -> list[str]:
-    """The payloads of all spans in the traces of which trajectories of these cases are made."""
+def payloads_of_runs(connection: Connection, trajectories: Iterable[str]) -> list[str]:
+    """The payloads of all spans in the traces of which these trajectories are made."""
     found: list[str] = []
-    for some in chunks(cases):
-        names = connection.execute(select(trajectory.c.id).where(trajectory.c.case_id.in_(some))).scalars()
-        for traces in chunks(trace for trace in map(trace_of_trajectory, names) if trace):
-            query = select(span.c.payload).where(span.c.trace.in_(traces)).distinct()
-            found += connection.execute(query).scalars()
+    for traces in chunks(trace for trace in map(trace_of_trajectory, trajectories) if trace):
+        found += connection.execute(select(span.c.payload).where(span.c.trace.in_(traces)).distinct()).scalars()
     return found
 
 
 def _known(connection: Connection, pairs: frozenset[Pair]) -> frozenset[Pair]:
     """Those of the pairs that are stored."""
-    old: set[str] = set()
-    for some in chunks(trace for trace, _ in pairs):
-        old.update(connection.execute(select(trace_state.c.trace).where(trace_state.c.trace.in_(some))).scalars())
+    old = there(connection, trace_state.c.trace, (trace for trace, _ in pairs))
     asked = sorted(pair for pair in pairs if pair[0] in old) if old else []
     found: set[Pair] = set()
     for start in range(0, len(asked), _AT_ONCE):

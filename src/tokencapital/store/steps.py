@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, null, select
 
 from tokencapital.core.call import Ending, Step, StepKind
 from tokencapital.core.case import Message
-from tokencapital.store.database import Store, chunks
+from tokencapital.store.database import Store, chunks, there
 from tokencapital.store.payloads import Payloads
 from tokencapital.store.schema import payload, step, trajectory
 from tokencapital.store.taken import taken_of, taken_row
@@ -32,10 +32,9 @@ def append_steps(store: Store, connection: Connection, steps: Sequence[Step]) ->
     return store.add_new(connection, step, rows)
 
 
-def steps_there(connection: Connection, ids: Iterable[str]) -> list[str]:
+def steps_there(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Those of the ids of steps that are stored."""
-    queries = (select(step.c.id).where(step.c.id.in_(some)) for some in chunks(ids))
-    return [one for query in queries for one in connection.execute(query).scalars()]
+    return there(connection, step.c.id, ids)
 
 
 def steps_of(store: Store, trajectories: Iterable[str]) -> dict[str, list[Step]]:
@@ -58,12 +57,8 @@ def steps_after(store: Store, capability: str, position: int) -> list[tuple[int,
 
 def with_steps(store: Store, trajectories: Iterable[str]) -> set[str]:
     """Those of the trajectories that have steps."""
-    found: set[str] = set()
     with store.read() as connection:
-        for some in chunks(trajectories):
-            query = select(step.c.trajectory).where(step.c.trajectory.in_(some)).distinct()
-            found.update(connection.execute(query).scalars())
-    return found
+        return there(connection, step.c.trajectory, trajectories)
 
 
 def trajectory_named(store: Store, name: str) -> str | None:
