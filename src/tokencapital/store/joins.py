@@ -99,11 +99,6 @@ def forget_joins(connection: Connection, trajectories: Collection[str]) -> None:
         connection.execute(delete(join_key).where(join_key.c.trajectory.in_(some)))
 
 
-_DROP = delete(join_key).where(
-    join_key.c.key == bindparam("of_key"), join_key.c.trajectory == bindparam("of_trajectory")
-)
-_MOVE = (
-    join_key.update()
-    .where(join_key.c.key == bindparam("of_key"), join_key.c.trajectory == bindparam("of_trajectory"))
-    .values(standing=bindparam("now"))
-)
+_OWN = (join_key.c.key == bindparam("of_key")) & (join_key.c.trajectory == bindparam("of_trajectory"))
+_DROP = delete(join_key).where(_OWN)
+_MOVE = join_key.update().where(_OWN).values(standing=bindparam("now"))

@@ -43,9 +43,10 @@ def read_entry(store: Store) -> Entry:
 def keys_made(store: Store, application: str | None = None) -> list[ApiKey]:
     """All keys that were ever made, of one application or of all, oldest first within each."""
     query = select(api_key).order_by(api_key.c.application, api_key.c.at, api_key.c.id)
+    if application is not None:
+        query = query.where(api_key.c.application == application)
     with store.read() as connection:
-        found = [_key_of(row) for row in connection.execute(query)]
-    return [one for one in found if application in (None, one.application)]
+        return [_key_of(row) for row in connection.execute(query)]
 
 
 def add_key(store: Store, key: ApiKey, digest: str) -> None:
