@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -15,13 +14,13 @@ from msgspec import Struct
 
 from tokencapital.app.platform import Platform
 from tokencapital.core.errors import InputError
-from tokencapital.record.exports import Exported, write_jsonl, write_parquet
+from tokencapital.record.exports import Exported, Tell, write_jsonl, write_parquet
 from tokencapital.record.otlp_out import Collector, write_otlp
+from tokencapital.store.database import Store
 from tokencapital.store.exporting import Wanted, count
 
 _STDOUT = Path("-")
 _HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
-_URL = re.compile(r"(https?):/+(.+)")
 
 
 class ExportKind(StrEnum):
@@ -33,12 +32,13 @@ class ExportKind(StrEnum):
 
 
 class ExportAsked(Struct, frozen=True, kw_only=True):
-    """An export as somebody wants it. `capability` None: of all; `since` and `until` None: without end.
+    """An export as somebody wants it, into a `file`, or for OTLP to a collector at a `url`.
 
-    `file` may be the URL of a collector, for OTLP.
+    `capability` None: of all; `since` and `until` None: without end.
     """
 
-    file: Path
+    file: Path = _STDOUT
+    url: str | None = None
     kind: ExportKind = ExportKind.JSONL
     capability: str | None = None
     since: datetime | None = None
@@ -67,17 +67,22 @@ def run_export(platform: Platform, asked: ExportAsked, told: Callable[[int, int]
     def tell(done: int) -> None:
         told(done, total)
 
-    if asked.file == _STDOUT and asked.kind is ExportKind.JSONL:
-        written = write_jsonl(store, wanted, sys.stdout.buffer, tell)
-        sys.stdout.buffer.flush()
-        return ExportReport(file="-", kind=asked.kind.value, written=written)
-    if asked.kind is ExportKind.OTLP and (url := url_of(asked.file)) is not None:
-        collector = Collector(url, _headers())
+    if asked.url is not None:
+        collector = Collector(asked.url, _headers())
         try:
             written = write_otlp(store, wanted, collector.take, tell)
         finally:
             collector.close()
-        return ExportReport(file=url, kind=asked.kind.value, written=written)
+    elif asked.file == _STDOUT and asked.kind is ExportKind.JSONL:
+        written = write_jsonl(store, wanted, sys.stdout.buffer, tell)
+        sys.stdout.buffer.flush()
+    else:
+        written = _write(asked, store, wanted, tell)
+    return ExportReport(file=asked.url or str(asked.file), kind=asked.kind.value, written=written)
+
+
+def _write(asked: ExportAsked, store: Store, wanted: Wanted, tell: Tell) -> Exported:
+    """The file is whole, or as it was before."""
     beside = asked.file.with_name(f".{asked.file.name}.{os.getpid()}")
     try:
         if asked.kind is ExportKind.PARQUET:
@@ -93,13 +98,7 @@ def run_export(platform: Platform, asked: ExportAsked, told: Callable[[int, int]
         raise InputError(f"the file cannot be written: {error.strerror}", where=str(asked.file)) from None
     finally:
         beside.unlink(missing_ok=True)
-    return ExportReport(file=str(asked.file), kind=asked.kind.value, written=written)
-
-
-def url_of(file: Path) -> str | None:
-    """The URL that a path was meant as, whose slashes a path has lost; None: it is a file."""
-    found = _URL.fullmatch(str(file))
-    return f"{found[1]}://{found[2]}" if found else None
+    return written
 
 
 def _headers() -> dict[str, str]:

@@ -106,7 +106,7 @@ def _tell_skipped(report: ImportReport) -> None:
 
 def export_work(
     file: Annotated[
-        Path, typer.Argument(help="Where to write; `-` is standard output, for JSONL. A collector's URL, for OTLP.")
+        str, typer.Argument(help="Where to write; `-` is standard output, for JSONL. A collector's URL, for OTLP.")
     ],
     to: Annotated[str, typer.Option(help="jsonl, parquet or otlp.")] = "jsonl",
     capability: Annotated[str | None, typer.Option(help="Of one capability. Default: of all.")] = None,
@@ -128,13 +128,15 @@ def export_work(
 
     if to not in list(ExportKind):
         raise typer.BadParameter(f"`{to}` is none of {', '.join(ExportKind)}", param_hint="--to")
-    if str(file) == "-" and (json == "-" or to != "jsonl"):
+    if file == "-" and (json == "-" or to != "jsonl"):
         raise typer.BadParameter("standard output takes one thing, and lines of JSON only", param_hint="FILE")
     output = Output(json)
-    tell = stderr.print if str(file) == "-" else output.show
+    tell = stderr.print if file == "-" else output.show
+    to_collector = to == ExportKind.OTLP and file.startswith(("http://", "https://"))
     with told_plainly("Stopped. Nothing was written."), open_house(config, store) as platform:
         asked = ExportAsked(
-            file=file,
+            file=Path(file),
+            url=file if to_collector else None,
             kind=ExportKind(to),
             capability=capability,
             since=None if since is None else since.replace(tzinfo=UTC),
