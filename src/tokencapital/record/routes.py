@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -25,9 +25,9 @@ from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
 from tokencapital.record.items import CREATED, Items, Taken, answer_items, split_body
 from tokencapital.store.capabilities import read_capability
-from tokencapital.store.cases import read_trajectory
 from tokencapital.store.database import Store
 from tokencapital.store.outcomes import append_outcomes, known_outcomes
+from tokencapital.store.steps import capabilities_of
 
 LONGEST_NAME = 400
 KeepAside = Callable[[Sequence[Outcome]], Awaitable[None]]
@@ -62,6 +62,13 @@ class OutcomeBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise ValueError("`value` is not finite")
         if self.at is not None:
             utc(self.at)
+
+
+class _Here(Struct, frozen=True):
+    """What the store knows of what a body names: by id the capability of what was done, and which ones are declared."""
+
+    done: Mapping[str, str]
+    declared: frozenset[str]
 
 
 class OutcomeRoutes:
@@ -109,13 +116,14 @@ class OutcomeRoutes:
         results: list[Taken | TokenCapitalError] = []
         fresh: list[Outcome] = []
         with self._store.begin():
-            known = known_outcomes(self._store, [one.id for one in bodies if isinstance(one, OutcomeBody) and one.id])
+            good = [one for one in bodies if isinstance(one, OutcomeBody)]
+            known, here = known_outcomes(self._store, [one.id for one in good if one.id]), self._here(good)
             for body in bodies:
                 if isinstance(body, InputError):
                     results.append(body)
                     continue
                 try:
-                    outcome = self._outcome(body, self._capability(body))
+                    outcome = self._outcome(body, _capability(body, here))
                 except (InputError, StoreConflict) as error:
                     results.append(error)
                     continue
@@ -145,18 +153,22 @@ class OutcomeRoutes:
             at=utc(body.at) if body.at else self._clock.now(),
         )
 
-    def _capability(self, body: OutcomeBody) -> str:
-        """What the outcome is of. Raises UnknownCapability, and InputError where the trajectory is of another one."""
-        done = read_trajectory(self._store, body.trajectory) if body.trajectory else None
-        if body.capability is None:
-            return done.capability if done else UNSORTED
-        if done is not None and done.capability != body.capability:
-            raise InputError(f"the trajectory is of the capability `{done.capability}`", where=f"outcome {body.name}")
-        if body.capability != UNSORTED and read_capability(self._store, body.capability) is None:
-            raise UnknownCapability(
-                f"no capability is called `{body.capability}`", remedy="Add it to tokencapital.toml."
-            )
-        return body.capability
+    def _here(self, bodies: Sequence[OutcomeBody]) -> _Here:
+        named = {one.capability for one in bodies if one.capability is not None}
+        declared = frozenset(name for name in named if read_capability(self._store, name) is not None)
+        return _Here(capabilities_of(self._store, (one.trajectory for one in bodies if one.trajectory)), declared)
+
+
+def _capability(body: OutcomeBody, here: _Here) -> str:
+    """What the outcome is of. Raises UnknownCapability, and InputError where the trajectory is of another one."""
+    done = here.done.get(body.trajectory or "")
+    if body.capability is None:
+        return done or UNSORTED
+    if done is not None and done != body.capability:
+        raise InputError(f"the trajectory is of the capability `{done}`", where=f"outcome {body.name}")
+    if body.capability not in (UNSORTED, *here.declared):
+        raise UnknownCapability(f"no capability is called `{body.capability}`", remedy="Add it to tokencapital.toml.")
+    return body.capability
 
 
 def _same(earlier: Outcome, told: Outcome, body: OutcomeBody) -> bool:

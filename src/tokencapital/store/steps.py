@@ -68,6 +68,17 @@ def trajectory_named(store: Store, name: str) -> str | None:
         return known or connection.execute(select(step.c.trajectory).where(step.c.id == name)).scalar()
 
 
+def capabilities_of(store: Store, names: Iterable[str]) -> dict[str, str]:
+    """The capability of each trajectory that has one of these ids, or a step with one; ids of none are left out."""
+    found: dict[str, str] = {}
+    with store.read() as connection:
+        for some in chunks(names):
+            for table in (step, trajectory):
+                rows = connection.execute(select(table.c.id, table.c.capability).where(table.c.id.in_(some)))
+                found.update((row.id, row.capability) for row in rows)
+    return found
+
+
 def application_of_response(store: Store, response: str) -> str | None:
     """The application that was first given the answer of a provider; None: nobody knows, or none was named."""
     query = select(step.c.application).where(step.c.response == response).order_by(step.c.position).limit(1)
