@@ -123,7 +123,7 @@ def _arguments(written: str) -> str:
     """A tool's arguments however they are spaced and ordered; broken JSON without its white space."""
     try:
         return msgspec.json.encode(msgspec.json.decode(written), order="sorted").decode()
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return "".join(written.split())
 
 

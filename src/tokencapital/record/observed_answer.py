@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from tokencapital.core.case import ContractKind, Json, Message, Value
+from tokencapital.record.spans_told import read_json
 
 
 def answer_in(kind: ContractKind, said: tuple[Message, ...]) -> Value:
@@ -42,8 +41,5 @@ def _object(text: str) -> dict[str, Json] | None:
     bare = text.strip()
     if bare.startswith("```") and bare.endswith("```"):
         bare = bare.partition("\n")[2].removesuffix("```").strip()
-    try:
-        found = msgspec.json.decode(bare)
-    except msgspec.DecodeError:
-        return None
+    found = read_json(bare)
     return found if isinstance(found, dict) else None

@@ -74,6 +74,12 @@ def test_how_a_client_writes_an_answer_back_does_not_matter(sent_back: list[Mess
     assert names(first, heard("b", [system[1], again, *sent_back, *results], HOW)) == ["a", "a"]
 
 
+def test_arguments_nested_deeper_than_anybody_reads_are_recognized_as_written() -> None:
+    asks = Message("assistant", tool_calls=(ToolCall("c1", "find", '{"a":' * 100_000),))
+    got = Message("tool", "7", tool_call_id="c1")
+    assert names(heard("a", [HELLO], asks), heard("b", [HELLO, asks, got], HOW)) == ["a", "a"]
+
+
 def test_another_answer_another_tool_call_or_another_scope_is_another_conversation() -> None:
     other = Message("assistant", "Let me look.", tool_calls=(ToolCall("call_9", "find", '{"b": 1, "a": [2]}'),))
     answer = Message("assistant", "Let me look.", tool_calls=TOOLS[:1])
