@@ -28,7 +28,7 @@ from tokencapital.record.spool_frames import DeadLetter, FrameKind, Raw, read_fr
 from tokencapital.store.database import is_refused
 
 Handler = Callable[[Sequence[Any]], None]
-"""Stores frames of one kind in one transaction: all of them or none, each once."""
+"""Stores frames of one kind, each once, whether it raises halfway and is called again with some of them or not."""
 
 REPORT = "report.json"
 _PIECE_BYTES = 2 << 20
@@ -120,7 +120,7 @@ class Drain:
                 if until is not None and (monotonic() > until or not (moved or self._away)):
                     return
                 if not moved:
-                    stop.wait(wait) if until is None else stop.wait(0) or threading.Event().wait(wait)
+                    stop.wait(wait) if until is None else sleep(_IDLE_S)
         finally:
             self.close()
 

@@ -1,7 +1,8 @@
-"""The drain gives way to callers while they bring more than it carries away, and the disk has room."""
+"""The drain gives way to callers while the disk has room, and rests where it can do nothing."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tokencapital.core.call import Call, Ending, Wire
 from tokencapital.core.clock import RecordedClock
+from tokencapital.core.errors import StoreUnavailable
 from tokencapital.record.drain import Drain
 from tokencapital.record.spool import Spool, SpoolSettings
 from tokencapital.record.spool_frames import FrameKind
@@ -44,3 +46,18 @@ def test_callers_who_bring_more_come_first_while_there_is_room(tmp_path: Path, r
             pass
         assert drain._ease == 0.0
         drain.close()
+
+
+def test_a_drain_that_is_told_to_stop_while_the_store_is_away_rests_between_its_tries(tmp_path: Path) -> None:
+    tries = []
+
+    def store(calls: Sequence[Any]) -> None:
+        tries.append(len(calls))
+        raise StoreUnavailable("away")
+
+    with Spool(tmp_path, "spl_1", SpoolSettings()) as spool:
+        spool.keep_now(a_call(1))
+        stopped = threading.Event()
+        stopped.set()
+        Drain(tmp_path, {FrameKind.CALL: store}, RecordedClock(AT), lambda: None).run(stopped, grace_s=0.2)
+    assert 1 <= len(tries) <= 11
