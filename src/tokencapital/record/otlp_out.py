@@ -76,18 +76,11 @@ class Collector:
         self._headers = {"content-type": PROTOBUF, "content-encoding": "gzip", **(headers or {})}
         self._where = f"{parts.scheme}://{parts.netloc}{self._path}"
 
-    def send(self, batches: Iterable[bytes]) -> int:
-        """The collector has taken all batches; returns how many. Raises InputError where it does not."""
-        try:
-            return sum(self.take(one) for one in batches)
-        finally:
-            self.close()
-
     def close(self) -> None:
         """The connection is closed."""
         self._connection.close()
 
-    def take(self, batch: bytes) -> int:
+    def take(self, batch: bytes) -> None:
         """The collector has taken the batch. Raises InputError where it does not."""
         try:
             self._connection.request("POST", self._path, gzip.compress(batch, 1), self._headers)
@@ -97,7 +90,6 @@ class Collector:
             raise InputError("the collector cannot be reached", where=self._where) from error
         if answer.status >= 300:
             raise InputError(f"the collector answered {answer.status}", where=self._where)
-        return 1
 
 
 def _add(scope: Any, one: Recorded) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -146,11 +147,16 @@ def test_batches_one_after_the_other_are_one(first: Platform) -> None:
 
 def test_a_collector_takes_them_over_http() -> None:
     with ScriptedUpstream(Scripted(pieces=(b"",))) as upstream:
-        assert Collector(upstream.url, {"authorization": "Bearer k"}).send([batch_of([ScriptedSpan()])]) == 1
+        with closing(Collector(upstream.url, {"authorization": "Bearer k"})) as collector:
+            collector.take(batch_of([ScriptedSpan()]))
         (got,) = upstream.received
         assert (got.path, got.header("authorization")) == ("/v1/traces", "Bearer k")
-    with ScriptedUpstream(Scripted(status=401)) as upstream, pytest.raises(InputError, match="401"):
-        Collector(upstream.url).send([b""])
+    with (
+        ScriptedUpstream(Scripted(status=401)) as upstream,
+        closing(Collector(upstream.url)) as collector,
+        pytest.raises(InputError, match="401"),
+    ):
+        collector.take(b"")
     with pytest.raises(InputError, match="no address"):
         Collector("file:///etc/passwd")
 
