@@ -62,7 +62,7 @@ def _by_trace(batch: Batch) -> dict[str, _Placed]:
 
 
 def _portions(by_trace: dict[str, _Placed]) -> Iterator[dict[str, _Placed]]:
-    """The spans in portions that take some ten milliseconds each, so that nobody else who writes waits long."""
+    """The spans in portions so small that nobody else who writes waits long for one."""
     portion: dict[str, _Placed] = {}
     room = _AT_ONCE
     for trace, placed in by_trace.items():

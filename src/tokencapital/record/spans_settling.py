@@ -40,7 +40,7 @@ from tokencapital.store.steps import append_steps, steps_there
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 16
-"""So many traces are settled in one transaction, which takes some ten milliseconds."""
+"""So many traces are settled in one transaction, so that nobody else who writes waits long for it."""
 
 
 class Rules(Struct, frozen=True):
