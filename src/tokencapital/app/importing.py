@@ -27,7 +27,7 @@ from tokencapital.record.imports.outcomes import read_outcomes
 from tokencapital.record.imports.phoenix import PhoenixApi, read_phoenix
 from tokencapital.record.imports.remote import Login, Remote
 from tokencapital.record.imports.tensorzero import TensorZero
-from tokencapital.record.imports.told import Bunch, Skip, Source
+from tokencapital.record.imports.told import Bunch, People, Skip, Source
 from tokencapital.record.imports.trajectories import read_trajectories
 from tokencapital.record.spans_settling import Rules
 from tokencapital.record.spans_sorting import RuleSorter
@@ -95,6 +95,13 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     skipped: tuple[Skip, ...]
 
 
+class _Origin(Struct, frozen=True):
+    """Where an import reads: the `name` under which its cursor stands, and what reads from a cursor on until a time."""
+
+    name: str
+    read: Callable[[str | None, datetime], Source]
+
+
 class _Undone(Exception):
     """Ends the transaction of a dry run."""
 
@@ -111,63 +118,56 @@ def run_import(
         raise InputError("an import is of a file, or of a server", remedy="Give FILE or --url.")
     if asked.capability not in (None, UNSORTED):
         platform.workplace(asked.capability or "")
-    source, opened = _source(platform.store.key, platform.clock.now(), asked, sleep)
+    origin = _origin(platform.store.key, platform.clock.now(), asked, sleep)
     desks = HouseDesks(platform.store, platform.clock)
     sort = RuleSorter(platform.settings.rules)
     rules = Rules(platform.meter, desks.observed, sort, lambda ids: steps_by_response(platform.store, ids))
     landing = Landing(
         kind=asked.kind.value,
-        source=source,
+        source=origin.name,
         rules=rules,
         capability=asked.capability,
         redaction=platform.redaction,
     )
     lander = Lander(platform.store, platform.clock, landing)
     if asked.dry_run:
-        _try(platform, lander, _read_all(platform, asked, (source, opened), told))
+        _try(platform, lander, _read_all(platform, asked, origin, told))
     else:
-        _rounds(platform, asked, lander, (source, opened), told, sleep)
-    return _report(asked, source, lander.landed)
+        _rounds(platform, asked, lander, origin, told, sleep)
+    return _report(asked, origin.name, lander.landed)
 
 
 def _rounds(
     platform: Platform,
     asked: ImportAsked,
     lander: Lander,
-    source: tuple[str, Callable[[str | None, datetime], Source]],
+    origin: _Origin,
     told: ToldOf,
     sleep: Callable[[float], None],
 ) -> None:
-    name, opened = source
     played = 0
     while asked.rounds is None or played < asked.rounds:
         if played:
             sleep(asked.every_s)
         now = platform.clock.now()
         until = now if asked.rounds == 1 else now - SETTLED
-        cursor = read_cursor(platform.store, name) if asked.file is None else None
+        cursor = read_cursor(platform.store, origin.name) if asked.file is None else None
         done = 0
-        for bunch in opened(cursor, until):
+        for bunch in origin.read(cursor, until):
             lander.land(bunch)
             done = bunch.done or done + len(bunch.told)
             told(done, bunch.total or done)
         played += 1
 
 
-def _read_all(
-    platform: Platform,
-    asked: ImportAsked,
-    source: tuple[str, Callable[[str | None, datetime], Source]],
-    told: ToldOf,
-) -> Iterable[Bunch]:
+def _read_all(platform: Platform, asked: ImportAsked, origin: _Origin, told: ToldOf) -> Iterable[Bunch]:
     """All that the source holds. What a server has is read before anything is tried, so that nobody who writes waits
     for it. Raises InputError where that is more than memory is meant to hold."""
-    name, opened = source
     if asked.file is not None:
-        return opened(None, platform.clock.now())
+        return origin.read(None, platform.clock.now())
     bunches: list[Bunch] = []
     done = 0
-    for bunch in opened(read_cursor(platform.store, name), platform.clock.now()):
+    for bunch in origin.read(read_cursor(platform.store, origin.name), platform.clock.now()):
         bunches.append(bunch)
         done += len(bunch.told)
         told(bunch.done or done, bunch.total or done)
@@ -189,34 +189,35 @@ def _try(platform: Platform, lander: Lander, bunches: Iterable[Bunch]) -> None:
 
 def open_source(asked: ImportAsked, now: datetime, key: bytes) -> Source:
     """All that the source holds, for who only looks at it; people appear under pseudonyms that `key` makes."""
-    return _source(key, now, asked, time.sleep)[1](None, now)
+    return _origin(key, now, asked, time.sleep).read(None, now)
 
 
-def _source(
-    key: bytes, now: datetime, asked: ImportAsked, sleep: Callable[[float], None]
-) -> tuple[str, Callable[[str | None, datetime], Source]]:
-    """The name under which the cursor stands, and what reads from a cursor on."""
-    kind = asked.kind.value
-
+def _origin(key: bytes, now: datetime, asked: ImportAsked, sleep: Callable[[float], None]) -> _Origin:
     def people(told: str) -> str:
-        return pseudonym(key, kind, told)
+        return pseudonym(key, asked.kind.value, told)
 
     if asked.kind is ImportKind.TENSORZERO:
+        if asked.file is not None:
+            raise InputError("`tensorzero` is imported from its database", remedy="Give --url instead of a file.")
         database = TensorZero(asked.url or _variable("TENSORZERO_POSTGRES_URL", "the address of the database"), people)
-        return database.name, lambda cursor, _: database.read(cursor, asked.since)
-    if asked.file is not None:
-        file = asked.file
-        readers: dict[ImportKind, Callable[[], Source]] = {
-            ImportKind.CHAT: lambda: read_chat(file, now),
-            ImportKind.CASES: lambda: read_cases_file(file),
-            ImportKind.TRAJECTORIES: lambda: read_trajectories(file, now),
-            ImportKind.LANGFUSE: lambda: read_langfuse(file, people),
-            ImportKind.MLFLOW: lambda: read_mlflow(file, people),
-            ImportKind.PHOENIX: lambda: read_phoenix(file),
-            ImportKind.LITELLM: lambda: read_litellm(file),
-            ImportKind.OUTCOMES: lambda: read_outcomes(file, asked.capability, now),
-        }
-        return str(file), lambda _, __: readers[asked.kind]()
+        return _Origin(database.name, lambda cursor, _: database.read(cursor, asked.since))
+    if asked.file is None:
+        return _server(asked, people, sleep)
+    file = asked.file
+    readers: dict[ImportKind, Callable[[], Source]] = {
+        ImportKind.CHAT: lambda: read_chat(file, now),
+        ImportKind.CASES: lambda: read_cases_file(file),
+        ImportKind.TRAJECTORIES: lambda: read_trajectories(file, now),
+        ImportKind.LANGFUSE: lambda: read_langfuse(file, people),
+        ImportKind.MLFLOW: lambda: read_mlflow(file, people),
+        ImportKind.PHOENIX: lambda: read_phoenix(file),
+        ImportKind.LITELLM: lambda: read_litellm(file),
+        ImportKind.OUTCOMES: lambda: read_outcomes(file, asked.capability, now),
+    }
+    return _Origin(str(file), lambda _, __: readers[asked.kind]())
+
+
+def _server(asked: ImportAsked, people: People, sleep: Callable[[float], None]) -> _Origin:
     url = asked.url or ""
     match asked.kind:
         case ImportKind.LANGFUSE:
@@ -225,15 +226,15 @@ def _source(
                 _variable("LANGFUSE_SECRET_KEY", "the project's secret key"),
             )
             langfuse = LangfuseApi(Remote(url, login, sleep), people)
-            return f"langfuse {url}", lambda cursor, until: langfuse.read(cursor, asked.since, until)
+            return _Origin(f"langfuse {url}", lambda cursor, until: langfuse.read(cursor, asked.since, until))
         case ImportKind.MLFLOW:
             mlflow = MlflowApi(Remote(url, _mlflow_login(), sleep), people, asked.project)
             name = f"mlflow {url} {asked.project or ''}".strip()
-            return name, lambda cursor, until: mlflow.read(cursor, asked.since, until)
+            return _Origin(name, lambda cursor, until: mlflow.read(cursor, asked.since, until))
         case ImportKind.PHOENIX:
             phoenix = PhoenixApi(Remote(url, Login(None, os.environ.get("PHOENIX_API_KEY")), sleep), asked.project)
             name = f"phoenix {url} {asked.project or ''}".strip()
-            return name, lambda cursor, until: phoenix.read(cursor, asked.since, until)
+            return _Origin(name, lambda cursor, until: phoenix.read(cursor, asked.since, until))
         case _:
             remedy = "Give FILE. A running LiteLLM sends its calls itself: see docs/how-to/import.md."
             raise InputError(f"`{asked.kind.value}` is imported from a file", remedy=remedy)

@@ -58,7 +58,8 @@ def open_work(where: Where, settings: Settings, now: datetime) -> Iterator[Looke
         return read_lines(where.file)
     if where.kept is Kept.OTLP and where.file is not None:
         return read_source(_traces(where.file), meter)
-    if where.kept is None or where.kept is Kept.OTLP or (where.file is None and where.url is None):
+    told = where.file is not None or where.url is not None or where.kept is Kept.TENSORZERO
+    if where.kept is None or where.kept is Kept.OTLP or not told:
         raise InputError("there is nothing to look at", remedy="Name a file, or a tool with --file or --url.")
     asked = ImportAsked(
         kind=ImportKind(where.kept.value), file=where.file, url=where.url, since=where.since, project=where.project

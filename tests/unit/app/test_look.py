@@ -21,8 +21,9 @@ from tokencapital.app.look_pile import Pile
 from tokencapital.app.look_prompts import PromptFamilies, template_in
 from tokencapital.app.look_reading import Decided, Recorded, read_lines, recorded_in
 from tokencapital.app.look_rules import as_asked, propose_rules, write_rules
+from tokencapital.app.look_sources import Kept, Where, open_work
 from tokencapital.app.settings import Settings, load_settings
-from tokencapital.core.errors import InputError
+from tokencapital.core.errors import InputError, SettingsError
 from tokencapital.meter.prices import PriceBook
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.record.imports.told import Skip
@@ -124,6 +125,14 @@ def test_what_is_old_or_cannot_be_read_is_counted_with_the_reason(tmp_path: Path
     file.write_text("{}\n{}\n", "utf-8")
     with pytest.raises(InputError, match="2 times there are no messages"):
         look_at(read_lines(file), Looking(), (WORDS, PriceBook(), NOW), lambda done, total: None)
+
+
+def test_a_database_is_named_by_its_variable_and_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TENSORZERO_POSTGRES_URL", raising=False)
+    with pytest.raises(SettingsError, match="TENSORZERO_POSTGRES_URL"):
+        open_work(Where(kept=Kept.TENSORZERO), Settings(), NOW)
+    with pytest.raises(InputError, match="from its database"):
+        open_work(Where(kept=Kept.TENSORZERO, file=tmp_path / "x.json"), Settings(), NOW)
 
 
 def test_what_people_said_elsewhere_is_counted_where_it_belongs() -> None:
