@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tokencapital.core.case import Json
 from tokencapital.core.clock import utc
@@ -19,12 +20,11 @@ LARGEST_DOCUMENT = 512 * 1024 * 1024
 """A file that is one JSON document is read whole, up to so many bytes when unpacked."""
 
 
-class Line:
+class Line(Struct, frozen=True):
     """One thing in a file, with where it stands."""
 
-    def __init__(self, where: str, told: Json) -> None:
-        self.where = where
-        self.told = told
+    where: str
+    told: Json
 
 
 def json_lines(path: Path, *lists: str) -> Iterator[Line | MalformedLine]:
