@@ -65,19 +65,14 @@ def read_goal(store: Store, capability: str) -> Goal | None:
 
 def list_capabilities(store: Store) -> list[Capability]:
     """All capabilities as last declared, by name."""
-    newest = select(func.max(capability_event.c.position)).group_by(capability_event.c.capability)
-    query = select(capability_event.c.body).where(capability_event.c.position.in_(newest))
-    with store.read() as connection:
-        bodies = list(connection.execute(query).scalars())
-    return sorted((msgspec.json.decode(body, type=Capability) for body in bodies), key=lambda known: known.name)
+    found = [msgspec.json.decode(body, type=Capability) for body in _all_latest(store, capability_event)]
+    return sorted(found, key=lambda known: known.name)
 
 
 def list_goals(store: Store) -> list[Goal]:
     """All goals as last declared, by capability."""
-    newest = select(func.max(goal_event.c.position)).group_by(goal_event.c.capability)
-    query = select(goal_event.c.body).where(goal_event.c.position.in_(newest)).order_by(goal_event.c.capability)
-    with store.read() as connection:
-        return [msgspec.json.decode(body, type=Goal) for body in connection.execute(query).scalars()]
+    found = [msgspec.json.decode(body, type=Goal) for body in _all_latest(store, goal_event)]
+    return sorted(found, key=lambda known: known.capability)
 
 
 def mode_since(store: Store, name: str) -> ModeSince | None:
@@ -107,6 +102,13 @@ def _append(store: Store, table: Table, name: str, declared: Capability | Goal, 
     body = msgspec.json.encode(declared).decode()
     with store.begin() as connection:
         connection.execute(table.insert(), {"capability": name, "body": body, "by": by, "at": at})
+
+
+def _all_latest(store: Store, table: Table) -> list[str]:
+    """What was declared last of each capability."""
+    newest = select(func.max(table.c.position)).group_by(table.c.capability)
+    with store.read() as connection:
+        return list(connection.execute(select(table.c.body).where(table.c.position.in_(newest))).scalars())
 
 
 def _latest(store: Store, table: Table, name: str) -> str | None:
