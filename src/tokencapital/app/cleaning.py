@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,14 +27,11 @@ class CallCleaner:
     def __init__(self, settings: Settings, redaction: Redaction, key: bytes) -> None:
         self._redaction = redaction
         self._key = key
-        self._default = settings.record.payloads
-        self._kept = {
-            name: declared.payloads for name, declared in settings.capabilities.items() if declared.payloads is not None
-        }
+        self._kept = payloads_of(settings)
 
     def clean(self, call: Call) -> Call:
         """The call as it may go to disk, with the number of marks that stand in it now."""
-        kept = self._default if call.capability is None else self._kept.get(call.capability, self._default)
+        kept = self._kept(call.capability)
         if kept is not Payloads.FULL:
             return msgspec.structs.replace(call, request=None, response=None, reading=self._without_words(call, kept))
         if call.reading is not None or self._hides(call.response):
@@ -108,6 +105,12 @@ def cleaned_case(case: Case, redaction: Redaction) -> Case:
     messages, _ = redaction.messages(case.messages)
     context, count = redaction.json(dict(case.context))
     return msgspec.structs.replace(case, messages=messages, context=context if count else case.context)
+
+
+def payloads_of(settings: Settings) -> Callable[[str | None], Payloads]:
+    """What is kept of the words of a capability, or of work that has none."""
+    own = {name: one.payloads for name, one in settings.capabilities.items() if one.payloads is not None}
+    return lambda capability: own.get(capability or "", settings.record.payloads)
 
 
 def make_redaction(settings: Settings) -> Redaction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tokencapital.app.access_settings import Payloads
-from tokencapital.app.cleaning import make_redaction
+from tokencapital.app.cleaning import payloads_of
 from tokencapital.app.platform import Platform
 from tokencapital.app.recording import recording_of, span_rules
 from tokencapital.record.otlp import read_protobuf, unpacked
@@ -21,22 +21,13 @@ _AT_ONCE = Quiet(timedelta(0), timedelta(0))
 
 def trace_routes(platform: Platform) -> TraceRoutes:
     """Where spans come in: acknowledged when they are in the spool, and refused while it is full."""
-
-    async def keep(batch: SpanBatch) -> None:
-        await recording_of(platform).spool.keep(batch)
-
-    return TraceRoutes(keep, span_cleaner(platform), platform.clock, platform.ids)
+    return TraceRoutes(recording_of(platform).keep, span_cleaner(platform), platform.clock, platform.ids)
 
 
 def span_cleaner(platform: Platform) -> SpanCleaner:
     """What takes out of spans what the settings say may not be kept."""
-    settings = platform.settings
-    own = {name: one.payloads for name, one in settings.capabilities.items() if one.payloads is not None}
-
-    def keeps_words(capability: str | None) -> bool:
-        return own.get(capability or "", settings.record.payloads) is Payloads.FULL
-
-    return SpanCleaner(make_redaction(settings), keeps_words)
+    payloads = payloads_of(platform.settings)
+    return SpanCleaner(platform.redaction, lambda capability: payloads(capability) is Payloads.FULL)
 
 
 def take_spans(platform: Platform, body: bytes, application: str | None = None) -> int:
