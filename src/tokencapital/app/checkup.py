@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tokencapital.app.checkup_findings import FAIL, OK, WARN, Finding
 from tokencapital.app.checkup_outside import check_generalist, check_listening, check_providers
-from tokencapital.app.checkup_store import check_disk, check_spool, check_store
+from tokencapital.app.checkup_store import check_disk, check_spool, check_store, newest_fact
 from tokencapital.app.platform import make_meter
 from tokencapital.app.settings import Settings, load_settings
 from tokencapital.core.clock import SystemClock
@@ -107,8 +107,6 @@ def _versions() -> Iterator[Finding]:
 
 def _clock(settings: Settings) -> Iterator[Finding]:
     """The clock of this machine against sense, and against the store's newest fact."""
-    from tokencapital.app.checkup_store import newest_fact
-
     now = SystemClock().now()
     newest = newest_fact(settings)
     if now < _OLDEST_NOW:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from tokencapital.app.openapi import OURS
 from tokencapital.app.platform import Platform
 from tokencapital.serve.gateway import refuse
 from tokencapital.web.access import AccessPages
@@ -29,7 +30,7 @@ _KINDS = {"css": "text/css", "js": "text/javascript"}
 _FILES = frozenset(
     {"style.css", "review.css", "charts.js", "keys.js", "review.js", "picker.js", "diff.js", "conflicts.js"}
 )
-_MACHINES = ("/v1/", "/static/", "/healthz", "/readyz", "/metrics", "/openapi.json")
+_MACHINES = (*OURS, "/static/")
 _CHARTING = "vega.js"
 _KEPT = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
 
