@@ -16,10 +16,11 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from tokencapital.app.access_settings import LimitSettings
+from tokencapital.app.answering import HouseAnswerer
+from tokencapital.app.metrics_process import process_rows
 from tokencapital.app.outage import STORE_AGE
 from tokencapital.app.platform import Platform
 from tokencapital.app.recording import recording_of
-from tokencapital.app.relay import find_answerer
 from tokencapital.app.server import build_app
 from tokencapital.app.settings import CapabilitySettings, GeneralistKind, GeneralistSettings, Settings
 from tokencapital.core.call import Wire
@@ -30,8 +31,8 @@ from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.serve.rules import CaseFrom, Rule
 from tokencapital.store.capabilities import set_mode
 from tokencapital.store.schema import trajectory
-from tokencapital.testing.houses import served
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.servers import served
 from tokencapital.testing.shapes import Spoken, answered, event_stream, whole_body
 from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream, stream
 
@@ -157,10 +158,10 @@ def put(house: Platform, mode: Mode) -> None:
 
 def shadows_done(house: Platform) -> tuple[int, int]:
     """How many answers were made beside, and how many failed, once all are done."""
-    answerer = find_answerer(house)
-    assert answerer is not None
+    answerer: HouseAnswerer = house.shared[HouseAnswerer]
     assert answerer.wait(10)
-    return answerer.counts.beside, answerer.counts.failed_beside
+    told = {row.labels: row.numbers[0] for row in process_rows(house.watched) if row.family == "tcap_own_answers"}
+    return int(told["beside",]), int(told["failed_beside",])
 
 
 def propensities(house: Platform) -> list[float]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.app.aside import Aside
-from tokencapital.app.asking import AskingSink
+from tokencapital.app.asking import asking
 from tokencapital.app.outage import age_header
 from tokencapital.app.paying import paid_by, within_limits
 from tokencapital.app.platform import Platform, Workplace, make_generalist
@@ -22,6 +22,7 @@ from tokencapital.core.call import Call, Ending
 from tokencapital.core.case import Capability, Case, ContractKind, Mode
 from tokencapital.core.errors import TokenCapitalError
 from tokencapital.models.base import ModelClient
+from tokencapital.serve.counts import AnsweringCounts
 from tokencapital.serve.engine import Engine
 from tokencapital.serve.ports import Sink
 from tokencapital.serve.relay_ports import Asked, Cleaner, Purse, Reply, Sorted
@@ -37,19 +38,6 @@ from tokencapital.serve.wire import ANSWERING, answer_headers, is_textual, write
 MOST_BESIDE = 64
 """So many answers in `shadow` mode are made or wait at once; what comes beyond is passed over and counted."""
 _log = logging.getLogger(__name__)
-
-
-class AnsweringCounts:
-    """What became of the capabilities' own answers since the process began."""
-
-    def __init__(self) -> None:
-        self.given = 0
-        self.left = 0
-        """The provider's answer went out instead: no stage was sure, or the answer is wanted in another shape."""
-        self.failed = 0
-        self.beside = 0
-        self.skipped = 0
-        self.failed_beside = 0
 
 
 class HouseAnswerer:
@@ -105,10 +93,7 @@ class HouseAnswerer:
         return self._aside.wait(timeout_s)
 
     async def _reply(self, asked: Asked, sorted_: Sorted, call_id: str) -> Reply | None:
-        place = self._platform.workplace(sorted_.capability or "")
-        said = read_said(asked.wire, asked.body)
-        wanted = _wanted(place.capability, asked, said)
-        case = None if wanted is None else self._case(asked, sorted_, call_id)
+        place, said, wanted, case = self._look(asked, sorted_, call_id)
         if wanted is None or case is None:
             return None
         stand = self._stand(place, sorted_.mode)
@@ -123,9 +108,7 @@ class HouseAnswerer:
 
     async def _shadow(self, asked: Asked, sorted_: Sorted, call_id: str, generalist: ModelClient | None) -> None:
         try:
-            place = self._platform.workplace(sorted_.capability or "")
-            said = read_said(asked.wire, asked.body)
-            case = None if _wanted(place.capability, asked, said) is None else self._case(asked, sorted_, call_id)
+            place, _, _, case = self._look(asked, sorted_, call_id)
             if case is None:
                 self.counts.skipped += 1
                 return
@@ -137,6 +120,13 @@ class HouseAnswerer:
         except Exception as error:  # noqa: BLE001 nobody is there to be told
             self._failed_beside(sorted_, error)
 
+    def _look(self, asked: Asked, sorted_: Sorted, call_id: str) -> tuple[Workplace, Said, Wanted | None, Case | None]:
+        """Who answers, what the request says and wants, and the case; no case where the capability does not answer."""
+        place = self._platform.workplace(sorted_.capability or "")
+        said = read_said(asked.wire, asked.body)
+        wanted = _wanted(place.capability, asked, said)
+        return place, said, wanted, None if wanted is None else self._case(asked, sorted_, call_id)
+
     def _failed_beside(self, sorted_: Sorted, error: Exception) -> None:
         self.counts.failed_beside += 1
         _log.warning("%s did not answer beside: %s", sorted_.capability, _reason(error))
@@ -146,7 +136,7 @@ class HouseAnswerer:
         made = self._stands.get((place.name, mode))
         if made is None or made.place is not place:
             sink = place.parts.sink
-            drawn = sink if place.goal is None else AskingSink(sink, place.store, place.goal)
+            drawn = asking(sink, place.store, place.goal)
             asks = self._within(place, place.parts.generalist)
             parts = msgspec.structs.replace(place.parts, sink=_Unrecorded(), generalist=asks)
             engine = Engine(_in(place.capability, mode), parts, place.engine.memory)

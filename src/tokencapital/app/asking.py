@@ -46,6 +46,11 @@ class AskingSink:
                 )
 
 
+def asking(sink: Sink, store: Store, goal: Goal | None) -> Sink:
+    """A sink that draws answers for review where somebody wants something of the capability."""
+    return sink if goal is None else AskingSink(sink, store, goal)
+
+
 def ask_active(place: Workplace) -> list[Draw]:
     """What is left of the goal's share of judgments is asked about the waiting cases that teach most."""
     goal, now = place.goal, place.now()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from datetime import datetime
-from pathlib import Path
 
 from msgspec import Struct
 
-from tokencapital.app.recording import GRACE_S, make_drain, spool_folder
+from tokencapital.app.recording import GRACE_S, drain_all, make_drain, spool_folder
 from tokencapital.app.settings import Settings
 from tokencapital.core.clock import SystemClock
 from tokencapital.core.errors import StoreUnavailable
@@ -50,12 +49,9 @@ def spool_state(settings: Settings) -> SpoolState:
 def drain_once(settings: Settings) -> None:
     """All that waits, but what a server writes meanwhile, is in the store or set aside. Raises StoreUnavailable."""
     store = Store.open(settings.store)
-    drain = make_drain(store, settings, SystemClock())
     try:
-        while drain.turn():
-            pass
+        drain_all(store, settings, SystemClock())
     finally:
-        drain.close()
         store.close()
 
 
@@ -91,7 +87,7 @@ def _opened(settings: Settings, stop: threading.Event) -> Store | None:
         try:
             return Store.open(settings.store)
         except StoreUnavailable as error:
-            if Path(root).is_dir():
+            if root.is_dir():
                 write_report(root, DrainReport(pid=os.getpid(), at=clock.now(), away=error.without_words))
             stop.wait(_RETRY_S)
     return None

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from tokencapital.app.platform import Platform
 from tokencapital.app.rebuilding import rebuild
-from tokencapital.app.recording import make_drain, spool_folder
+from tokencapital.app.recording import drain_all, spool_folder
 from tokencapital.app.tracing import settle_spans
 from tokencapital.core.case import Capability, ContractKind
 from tokencapital.core.errors import InputError, StoreUnavailable
@@ -185,12 +185,7 @@ def carry_over(platform: Platform, wait_s: float = CARRY_S) -> None:
     """
     root = spool_folder(platform.settings)
     if root.is_dir():
-        drain = make_drain(platform.store, platform.settings, platform.clock)
-        try:
-            while drain.turn():
-                pass
-        finally:
-            drain.close()
+        drain_all(platform.store, platform.settings, platform.clock)
         if not drained_now(root, wait_s):
             raise StoreUnavailable(
                 "what was acknowledged lately still waits on disk, and would come back after an erasure",

@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tokencapital.app.logs import REQUESTS
+from tokencapital.serve.counts import RequestCounts
 from tokencapital.serve.faults import fault_message
-from tokencapital.serve.request_counts import RequestCounts
 from tokencapital.serve.wire import error_body
 
 _MIB = 1 << 20

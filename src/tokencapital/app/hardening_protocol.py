@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tokencapital.app.gathering import GatheredTransport
 from tokencapital.app.hardening import RequestSettings
-from tokencapital.serve.request_counts import RequestCounts
+from tokencapital.serve.counts import RequestCounts
 
 _EVERY_S = 1.0
 _KIB = 1 << 10

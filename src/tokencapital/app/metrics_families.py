@@ -53,6 +53,7 @@ FAMILIES: Mapping[str, Family] = {
     "tcap_fallbacks": Family(_C, "Calls that went on to another provider."),
     "tcap_disconnected": Family(_C, "Callers that hung up before their answer ended."),
     "tcap_unrecorded": Family(_C, "Answers that nothing was kept of."),
+    "tcap_own_answers": Family(_C, "What became of capabilities' own answers to calls that a rule named.", ("became",)),
     "tcap_process_resident_bytes": Family(_G, "Memory of each worker.", ("pid",)),
     "tcap_up": Family(_G, "1 for each part that stands as it should: store, spool, drain.", ("part",)),
     "tcap_ready": Family(_G, "1: ready or degraded; 0: not ready."),

@@ -19,14 +19,14 @@ from tokencapital.app.metrics_families import FAMILIES, Kind, Row
 from tokencapital.app.platform import Platform
 from tokencapital.app.recording import spool_folder
 from tokencapital.app.watched import Watched
-from tokencapital.serve import relay_counts, request_counts
+from tokencapital.serve.counts import CALL_BOUNDS_S, REQUEST_BOUNDS_S
 
 _EVERY_S = 2.0
 BOUNDS_S = {
-    "tcap_request_seconds": request_counts.LATENCY_S,
-    "tcap_relay_seconds": relay_counts.BOUNDS_S,
-    "tcap_upstream_seconds": relay_counts.BOUNDS_S,
-    "tcap_keep_seconds": relay_counts.BOUNDS_S,
+    "tcap_request_seconds": REQUEST_BOUNDS_S,
+    "tcap_relay_seconds": CALL_BOUNDS_S,
+    "tcap_upstream_seconds": CALL_BOUNDS_S,
+    "tcap_keep_seconds": CALL_BOUNDS_S,
 }
 
 
@@ -35,6 +35,7 @@ def process_rows(watched: Watched) -> list[Row]:
     return [
         *_requests(watched),
         *_relay(watched),
+        *_answering(watched),
         Row("tcap_process_resident_bytes", (str(os.getpid()),), (_resident(),)),
     ]
 
@@ -97,7 +98,7 @@ def _requests(watched: Watched) -> Iterator[Row]:
     for (method, route, status), number in list(counts.answered.items()):
         yield Row("tcap_requests", (method, route, str(status)), (number,))
     for route, times in list(counts.times.items()):
-        yield Row("tcap_request_seconds", (route,), (*times.buckets, times.total_s))
+        yield Row("tcap_request_seconds", (route,), (*times.buckets, times.sum_s))
     for reason, number in list(counts.turned_away.items()):
         yield Row("tcap_turned_away", (reason,), (number,))
     yield Row("tcap_requests_in_flight", (), (counts.in_flight,))
@@ -123,6 +124,12 @@ def _relay(watched: Watched) -> Iterator[Row]:
     yield Row("tcap_fallbacks", (), (counts.fallbacks,))
     yield Row("tcap_disconnected", (), (counts.disconnected,))
     yield Row("tcap_unrecorded", (), (counts.unrecorded,))
+
+
+def _answering(watched: Watched) -> Iterator[Row]:
+    if watched.answering is not None:
+        for became, number in vars(watched.answering).items():
+            yield Row("tcap_own_answers", (became,), (number,))
 
 
 def _resident() -> int:

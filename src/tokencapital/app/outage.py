@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.recording import recording_of
 from tokencapital.core.answer import Exchange
 from tokencapital.core.errors import StoreUnavailable
 from tokencapital.core.ids import IdSource
@@ -40,6 +42,11 @@ class PatientSink:
                     exchanges=tuple(exchanges),
                 )
             )
+
+
+def patient_sink(platform: Platform, place: Workplace, sink: Sink) -> Sink:
+    """The sink, with the spool behind it unless the capability demands the store."""
+    return sink if place.store_only else PatientSink(sink, recording_of(platform).keep_now, platform.ids)
 
 
 class StoreAge:

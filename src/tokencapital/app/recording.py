@@ -9,14 +9,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tokencapital.app.asking import AskingSink
+from tokencapital.app.asking import asking
 from tokencapital.app.platform import Platform, make_meter
 from tokencapital.app.settings import Settings
 from tokencapital.core.call import UNSORTED, Call, Reading
-from tokencapital.core.case import Capability, Contract, ContractKind, Goal
-from tokencapital.core.clock import Clock, SystemClock
+from tokencapital.core.case import Capability, Contract, ContractKind
+from tokencapital.core.clock import Clock
 from tokencapital.core.errors import SpoolFull
-from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
 from tokencapital.meter.meter import Meter
 from tokencapital.promote.releases import observing_policy
@@ -28,9 +27,8 @@ from tokencapital.record.spans import SpanKeeper
 from tokencapital.record.spans_settling import Rules as SpanRules
 from tokencapital.record.spans_settling import Settler
 from tokencapital.record.spans_sorting import RuleSorter
-from tokencapital.record.spool import Spool, WhenFull, drained, drained_now
+from tokencapital.record.spool import Spool, WhenFull, drained_now
 from tokencapital.record.spool_frames import ExchangeBatch, Frame, FrameKind, OutcomeBatch
-from tokencapital.serve.ports import Sink
 from tokencapital.serve.rules import NamedRules, Rule
 from tokencapital.serve.rules_case import extract
 from tokencapital.serve.shapes import read_call
@@ -71,7 +69,7 @@ class Recording:
         if self._spool is None:
             with self._lock:
                 if self._spool is None:
-                    self._spool = Spool(self.root, IdSource(SystemClock()).new("spl"), self._settings)
+                    self._spool = Spool(self.root, self._platform.ids.new("spl"), self._settings)
                     self._start()
         return self._spool
 
@@ -82,8 +80,8 @@ class Recording:
     async def keep_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """The outcomes are durable here when this returns, and in the store once it is back. Raises SpoolFull: they
         are no answers, and nobody is told that what was not kept was."""
-        named = IdSource(SystemClock()).new("obt")
-        await self.keep(OutcomeBatch(id=named, at=self._platform.clock.now(), outcomes=tuple(outcomes)))
+        ids, clock = self._platform.ids, self._platform.clock
+        await self.keep(OutcomeBatch(id=ids.new("obt"), at=clock.now(), outcomes=tuple(outcomes)))
 
     def keep_now(self, frame: Frame) -> None:
         """The same for answers of engines, which go out and are counted where the spool is full and recording stops."""
@@ -94,12 +92,8 @@ class Recording:
                 raise
             self.dropped += 1
 
-    async def drained(self, timeout_s: float = 2.0) -> bool:
-        """Whether all that was acknowledged until now is in the store; waits so long for it."""
-        return await drained(self.root, timeout_s)
-
     def flush(self, timeout_s: float = 2.0) -> bool:
-        """The same for callers that are no coroutine; the thread waits."""
+        """Whether all that was acknowledged until now is in the store; the thread waits so long for it."""
         return drained_now(self.root, timeout_s)
 
     def close(self) -> None:
@@ -171,11 +165,6 @@ class HouseDesks:
         return Observed(capability=capability, policy=observing_policy(capability).hash, sink=sink, silent=silent)
 
 
-def asking(sink: Sink, store: Store, goal: Goal | None) -> Sink:
-    """A sink that draws answers for review where somebody wants something of the capability."""
-    return sink if goal is None else AskingSink(sink, store, goal)
-
-
 def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | None = None) -> Drain:
     """The drain of the house's spool."""
     meter = meter or make_meter(settings, None)
@@ -185,6 +174,16 @@ def make_drain(store: Store, settings: Settings, clock: Clock, meter: Meter | No
     drain.turn_s = TURN_S if store.dialect == "sqlite" else LONG_TURN_S
     drain.ease_below_bytes = settings.spool.max_bytes // 4
     return drain
+
+
+def drain_all(store: Store, settings: Settings, clock: Clock) -> None:
+    """All that waits, but what a server writes meanwhile, is in the store or set aside. Raises StoreUnavailable."""
+    drain = make_drain(store, settings, clock)
+    try:
+        while drain.turn():
+            pass
+    finally:
+        drain.close()
 
 
 def span_rules(store: Store, meter: Meter, clock: Clock, rules: Sequence[Rule]) -> SpanRules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from time import monotonic
 
 from starlette.applications import Starlette
@@ -16,15 +17,14 @@ from starlette.types import Receive, Scope, Send
 from tokencapital.app.answering import HouseAnswerer
 from tokencapital.app.cleaning import CallCleaner
 from tokencapital.app.guard import Door
-from tokencapital.app.outage import PatientSink
-from tokencapital.app.platform import Platform, Workplace
+from tokencapital.app.outage import patient_sink
+from tokencapital.app.platform import Platform
 from tokencapital.app.purse import Purse, open_purse
 from tokencapital.app.recording import recording_of
 from tokencapital.app.sorting import sorter_of
 from tokencapital.core.call import UNSORTED, Call, Wire
 from tokencapital.core.errors import StoreError, UnknownCapability
 from tokencapital.record.spool import WhenFull
-from tokencapital.serve.ports import Sink
 from tokencapital.serve.providers import Providers, open_providers
 from tokencapital.serve.relay import Relay, RelayParts
 from tokencapital.serve.relay_call import Took
@@ -174,20 +174,11 @@ def purse_of(platform: Platform) -> Purse:
 
 def answerer_of(platform: Platform, cleaner: CallCleaner, purse: Purse) -> HouseAnswerer:
     """The capabilities' own answers; while the store is away they wait in the spool, unless the store is demanded."""
-    recording = recording_of(platform)
-
-    def patient(place: Workplace, sink: Sink) -> Sink:
-        return sink if place.store_only else PatientSink(sink, recording.keep_now, platform.ids)
-
-    answerer = HouseAnswerer(platform, cleaner, patient, purse)
+    answerer = HouseAnswerer(platform, cleaner, partial(patient_sink, platform), purse)
     platform.closers.append(answerer.close)
     platform.shared[HouseAnswerer] = answerer
+    platform.watched.answering = answerer.counts
     return answerer
-
-
-def find_answerer(platform: Platform) -> HouseAnswerer | None:
-    """The capabilities' own answers in a house that is served in this process; None: none was made."""
-    return platform.shared.get(HouseAnswerer)
 
 
 def find_relay(platform: Platform) -> Relay | None:

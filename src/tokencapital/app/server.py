@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from tokencapital.app.asking import AskingSink
+from tokencapital.app.asking import asking
 from tokencapital.app.cleaning import cleaned_case
 from tokencapital.app.guard import keep
 from tokencapital.app.hardening import Bounds
@@ -26,7 +27,7 @@ from tokencapital.app.judging import judge
 from tokencapital.app.knowing import ask_knowledge
 from tokencapital.app.metrics import Metrics
 from tokencapital.app.openapi import OpenApi
-from tokencapital.app.outage import PatientSink, StoreAge
+from tokencapital.app.outage import StoreAge, patient_sink
 from tokencapital.app.paying import within_limits
 from tokencapital.app.platform import Platform, Workplace
 from tokencapital.app.processes import BACKLOG, GRACEFUL_S, KEPT_ALIVE_S, told_to_stop
@@ -60,6 +61,7 @@ class PlatformDesks:
         self.clock: Clock = platform.clock
         self.ids: IdSource = platform.ids
         self._platform = platform
+        self._patient = partial(patient_sink, platform)
         self._engines: dict[str, Engine] = {}
         self._shadows: dict[str, Engine] = {}
 
@@ -108,10 +110,6 @@ class PlatformDesks:
         asks = within_limits(place.parts.generalist, purse, place.name, settings)
         return msgspec.structs.replace(place, parts=msgspec.structs.replace(place.parts, generalist=asks))
 
-    def _patient(self, place: Workplace, sink: Sink) -> Sink:
-        """The sink, with the spool behind it unless the capability demands the store."""
-        return sink if place.store_only else PatientSink(sink, recording_of(self._platform).keep_now, self.ids)
-
 
 def answering_engine(place: Workplace, patient: Callable[[Workplace, Sink], Sink] = lambda _, sink: sink) -> Engine:
     """What answers callers in the capability's mode, and draws cases for review where there is a goal.
@@ -119,9 +117,7 @@ def answering_engine(place: Workplace, patient: Callable[[Workplace, Sink], Sink
     In `observe` and `shadow` mode nothing that was learned reaches a caller. `patient` makes of a sink one that can
     do without the store for a while.
     """
-    sink = place.parts.sink
-    if place.goal is not None:
-        sink = AskingSink(sink, place.store, place.goal)
+    sink = asking(place.parts.sink, place.store, place.goal)
     parts = msgspec.structs.replace(place.parts, sink=patient(place, sink))
     if place.capability.mode in (Mode.OBSERVE, Mode.SHADOW):
         live = Live(observing_policy(place.capability))

@@ -270,18 +270,8 @@ class Spool:
                 loop.call_soon_threadsafe(_resolve, futures, error)
 
 
-async def drained(root: Path, timeout_s: float) -> bool:
-    """Whether all that any process had acknowledged before the call is in the store; waits so long for it."""
-    until, waits = monotonic() + timeout_s, _levels(root)
-    while _still_waiting(root, waits):
-        if monotonic() > until:
-            return False
-        await asyncio.sleep(_POLL_S)
-    return True
-
-
 def drained_now(root: Path, timeout_s: float) -> bool:
-    """The same for callers that are no coroutine; the thread waits."""
+    """Whether all that any process had acknowledged before the call is in the store; the thread waits so long."""
     until, waits = monotonic() + timeout_s, _levels(root)
     while _still_waiting(root, waits):
         if monotonic() > until:

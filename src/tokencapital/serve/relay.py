@@ -22,10 +22,10 @@ from tokencapital.core.case import Mode
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import AccessRefused, InputError, SpoolFull, TokenCapitalError, UnknownCapability
 from tokencapital.core.ids import IdSource
+from tokencapital.serve.counts import RelayCounts
 from tokencapital.serve.provider_settings import RelaySettings
 from tokencapital.serve.providers import Providers
 from tokencapital.serve.relay_call import Begun, Keeping, Passage, Took
-from tokencapital.serve.relay_counts import RelayCounts
 from tokencapital.serve.relay_plain import pass_plain
 from tokencapital.serve.relay_ports import (
     Answerer,

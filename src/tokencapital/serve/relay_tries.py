@@ -13,8 +13,8 @@ from starlette.types import Receive
 from tokencapital.core.clock import Clock
 from tokencapital.core.errors import EgressRefused, LimitReached, ModelError, ModelUnavailable
 from tokencapital.serve.attempts import ALWAYS_SAFE, Failure, failure_of, is_repeatable, next_pause, read_retry_after
+from tokencapital.serve.counts import RelayCounts
 from tokencapital.serve.providers import PATHS, Provider, Target
-from tokencapital.serve.relay_counts import RelayCounts
 from tokencapital.serve.relay_ports import Asked, Egress, Hold, Purse
 from tokencapital.serve.relay_wire import BrokenCircuit, request_bytes, sent_headers, with_model
 from tokencapital.serve.upstream import Client, Sent
@@ -216,7 +216,7 @@ class Tries:
             return error, Failure.TIMEOUT
         except ModelError as error:
             return error, Failure.BROKEN
-        self._way.counts.heard(provider.name, perf_counter() - started)
+        self._way.counts.upstream[provider.name].add(perf_counter() - started)
         return answer, failure_of(answer.status)
 
     async def _take_slot(self, provider: Provider) -> None:

@@ -22,8 +22,8 @@ from starlette.types import Message
 
 from tokencapital.app.hardening import Bounds, RequestSettings
 from tokencapital.app.hardening_protocol import server_options
+from tokencapital.serve.counts import RequestCounts
 from tokencapital.serve.gateway import refuse
-from tokencapital.serve.request_counts import RequestCounts
 
 SETTINGS = RequestSettings(
     body_mib=1, bodies_mib=2, head_kib=16, head_s=1.0, body_s=2.0, pause_s=1.0, unread_s=1.0, connections=20

@@ -13,8 +13,9 @@ import pytest
 from tokencapital.app.recording import Recording
 from tokencapital.app.settings import Settings
 from tokencapital.core.call import Call, Ending, Wire
-from tokencapital.core.clock import RecordedClock
+from tokencapital.core.clock import RecordedClock, SystemClock
 from tokencapital.core.errors import SpoolFull
+from tokencapital.core.ids import IdSource
 from tokencapital.core.judgment import Outcome
 from tokencapital.record.spool import SpoolSettings, WhenFull
 from tokencapital.record.spool_frames import ExchangeBatch
@@ -35,6 +36,7 @@ class House:
         spool = SpoolSettings(folder=str(folder), max_mib=1, when_full=when_full)
         self.settings = Settings(spool=spool)
         self.clock = RecordedClock(NOW)
+        self.ids = IdSource(SystemClock())
         self.closers: list[Callable[[], None]] = []
 
 
