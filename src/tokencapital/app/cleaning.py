@@ -12,7 +12,6 @@ import msgspec
 from tokencapital.app.access_settings import Payloads
 from tokencapital.app.settings import Settings
 from tokencapital.core.call import Call, Reading
-from tokencapital.core.case import Case
 from tokencapital.record.joining_digests import prefixes_of
 from tokencapital.record.redaction import Redaction
 from tokencapital.record.redaction_stream import hidden_in_pieces
@@ -98,13 +97,6 @@ def cleaned_reading(reading: Reading, redaction: Redaction) -> tuple[Reading, in
         parameters=parameters,
     )
     return cleaned, count + in_answer + in_tools + in_parameters + sum(more for _, more in others)
-
-
-def cleaned_case(case: Case, redaction: Redaction) -> Case:
-    """The case with marks in place of what may not be kept."""
-    messages, _ = redaction.messages(case.messages)
-    context, count = redaction.json(dict(case.context))
-    return msgspec.structs.replace(case, messages=messages, context=context if count else case.context)
 
 
 def payloads_of(settings: Settings) -> Callable[[str | None], Payloads]:

@@ -18,7 +18,6 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tokencapital.app.asking import asking
-from tokencapital.app.cleaning import cleaned_case
 from tokencapital.app.guard import keep
 from tokencapital.app.hardening import Bounds
 from tokencapital.app.hardening_protocol import server_options
@@ -43,6 +42,7 @@ from tokencapital.core.errors import TokenCapitalError
 from tokencapital.core.ids import IdSource
 from tokencapital.evaluate.sealed import judgments_of_sealed
 from tokencapital.promote.releases import observing_policy
+from tokencapital.record.cleaned import cleaned_case
 from tokencapital.record.knowledge_routes import KnowledgeRoutes
 from tokencapital.record.routes import OutcomeRoutes
 from tokencapital.review.routes import JudgmentRoutes

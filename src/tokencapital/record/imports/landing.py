@@ -17,7 +17,7 @@ from tokencapital.core.clock import Clock
 from tokencapital.core.judgment import DrawKind, Judgment, Outcome
 from tokencapital.core.quantity import Usage
 from tokencapital.core.split import keyed_digest
-from tokencapital.record.imports.cleaned import cleaned_judgment, cleaned_work
+from tokencapital.record.cleaned import cleaned_judgment, cleaned_work
 from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Traced, Worked
 from tokencapital.record.observed import Observed
 from tokencapital.record.observed_answer import answer_in

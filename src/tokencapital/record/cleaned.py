@@ -1,4 +1,4 @@
-"""What may not be kept is taken out of what was imported, before anything of it is."""
+"""What may not be kept is taken out of cases, work and judgments, before anything of them is."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import msgspec
 
 from tokencapital.core.answer import Exchange
 from tokencapital.core.call import Step
+from tokencapital.core.case import Case
 from tokencapital.core.judgment import Judgment
 from tokencapital.record.redaction import Redaction
 from tokencapital.record.spans_settling import Found
 
 
+def cleaned_case(case: Case, redaction: Redaction) -> Case:
+    """The case with marks in place of what may not be kept."""
+    messages, _ = redaction.messages(case.messages)
+    context, count = redaction.json(dict(case.context))
+    return msgspec.structs.replace(case, messages=messages, context=context if count else case.context)
+
+
 def cleaned_work(found: Found, redaction: Redaction) -> Found:
     """The same with marks in all its text: the case, the answer, the steps, and the names of its outcomes."""
-    case, head = found.exchange.case, found.exchange.trajectory
-    context, count = redaction.json(dict(case.context))
-    case = msgspec.structs.replace(
-        case, messages=redaction.messages(case.messages)[0], context=context if count else case.context
-    )
+    case, head = cleaned_case(found.exchange.case, redaction), found.exchange.trajectory
     answer = msgspec.structs.replace(head.answer, value=redaction.value(head.answer.value))
     head = msgspec.structs.replace(head, answer=answer, failure=_text(head.failure, redaction))
     outcomes = tuple(msgspec.structs.replace(one, name=redaction.text(one.name)[0]) for one in found.outcomes)
