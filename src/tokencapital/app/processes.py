@@ -37,14 +37,8 @@ class Child:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._process = self._begin()
-        self.restarts = 0
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
-
-    @property
-    def pid(self) -> int:
-        """The process as it is now."""
-        return self._process.pid
 
     def stop(self, timeout_s: float) -> int | None:
         """The process is asked to end, and made to after so long; returns its exit code."""
@@ -79,7 +73,6 @@ class Child:
                 if self._stopping.is_set():
                     return
                 self._process = self._begin()
-                self.restarts += 1
 
 
 def house_command(name: str, config: Path | None, store: str | None) -> list[str]:

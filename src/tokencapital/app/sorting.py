@@ -8,7 +8,6 @@ from tokencapital.app.declared import Modes
 from tokencapital.app.platform import Platform
 from tokencapital.core.case import Mode
 from tokencapital.serve.relay_ports import Asked, Sorted
-from tokencapital.serve.rules import RULE_TAG
 from tokencapital.serve.rules_sorting import Rules
 
 
@@ -24,7 +23,7 @@ class HouseSorter:
         rule, tags = self._rules.find(asked)
         if rule is None:
             return Sorted(tags=tags)
-        return Sorted(capability=rule.capability, mode=self._mode(rule.capability), rule=tags[RULE_TAG], tags=tags)
+        return Sorted(capability=rule.capability, mode=self._mode(rule.capability), tags=tags)
 
 
 def sorter_of(platform: Platform) -> HouseSorter:

@@ -36,12 +36,11 @@ class Asked(Struct, frozen=True, kw_only=True):
 class Sorted(Struct, frozen=True, kw_only=True):
     """The kind of work that a request is. `capability` None: no rule named one.
 
-    `mode` says what becomes of the capability's own answers, `rule` which rule named it. `tags` are kept with the call.
+    `mode` says what becomes of the capability's own answers. `tags` are kept with the call; one of them names the rule.
     """
 
     capability: str | None = None
     mode: Mode = Mode.OBSERVE
-    rule: str | None = None
     tags: Mapping[str, str] = {}
 
 
