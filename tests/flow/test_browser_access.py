@@ -20,7 +20,7 @@ from tokencapital.app.settings import Settings
 from tokencapital.core.people import Role
 from tokencapital.store.notices import notices
 from tokencapital.testing.browser import CHROMIUM, in_chromium
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")

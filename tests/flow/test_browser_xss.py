@@ -36,9 +36,9 @@ from tokencapital.store.knowledge import NewDocument, documents, take_document
 from tokencapital.store.lessons import lessons
 from tokencapital.store.own import own_judgments
 from tokencapital.testing.browser import CHROMIUM, in_chromium
-from tokencapital.testing.houses import served
 from tokencapital.testing.models import Reply, ScriptedModel
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")

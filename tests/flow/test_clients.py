@@ -20,7 +20,7 @@ from tokencapital.app.settings import CapabilitySettings, Settings
 from tokencapital.core.call import Wire
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.serve.provider_settings import ProviderSettings
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.shapes import Spoken, answered, event_stream, whole_body
 from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream, stream
 

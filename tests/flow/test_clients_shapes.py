@@ -23,7 +23,7 @@ from tokencapital.app.settings import Settings
 from tokencapital.core.call import Wire
 from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.store.steps import steps_of
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.shapes import Shape, recorded_shapes
 from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tokencapital.app.draining import drain_once, spool_state
 from tokencapital.app.settings import load_settings
 from tokencapital.store.database import Store
-from tokencapital.testing.served import Load, ServedHouse, missing, provider
+from tokencapital.testing.served import Load, answering_house, missing, provider
 from tokencapital.testing.upstream import ScriptedUpstream
 
 NOTHING = {"answers": 0, "outcomes": 0, "judgments": 0, "spans": 0}
@@ -23,17 +23,6 @@ _PATIENCE_S = 20.0
 def upstream() -> Iterator[ScriptedUpstream]:
     with ScriptedUpstream(provider) as opened:
         yield opened
-
-
-async def under_load(load: Load, play: Callable[[], None]) -> None:
-    """Plays while callers send."""
-    stop = asyncio.Event()
-    running = asyncio.create_task(load.run(stop))
-    try:
-        await asyncio.to_thread(play)
-    finally:
-        stop.set()
-        await running
 
 
 def wait_for(load: Load, more: int) -> None:
@@ -48,7 +37,7 @@ def test_nothing_acknowledged_is_lost_by_killing_the_drain_or_the_server(
     upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     store = str(tmp_path / "house.sqlite")
-    house = ServedHouse(tmp_path, store, upstream.url)
+    house = answering_house(tmp_path, store, upstream.url)
     with house:
         load = Load(house.url, 120.0)
 
@@ -60,7 +49,7 @@ def test_nothing_acknowledged_is_lost_by_killing_the_drain_or_the_server(
             house.begin()
             wait_for(load, 60)
 
-        asyncio.run(under_load(load, play))
+        asyncio.run(load.during(play))
         assert house.stop() == 0
     settings = load_settings(house.config)
     drain_once(settings)
@@ -77,10 +66,10 @@ def test_a_house_that_is_told_to_stop_finishes_what_is_on_its_way_and_leaves_not
     upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     store = str(tmp_path / "house.sqlite")
-    house = ServedHouse(tmp_path, store, upstream.url)
+    house = answering_house(tmp_path, store, upstream.url)
     with house:
         load = Load(house.url, 100.0)
-        asyncio.run(under_load(load, lambda: wait_for(load, 80)))
+        asyncio.run(load.during(lambda: wait_for(load, 80)))
         assert house.stop() == 0
     assert load.told.failed == {}
     state = spool_state(load_settings(house.config))

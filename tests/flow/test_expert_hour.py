@@ -30,7 +30,8 @@ from tokencapital.store.experts import newest_judgment
 from tokencapital.store.judgments import find_judgments
 from tokencapital.store.manifest import split_of_cases
 from tokencapital.testing.browser import CHROMIUM, in_chromium
-from tokencapital.testing.houses import OWNER, REPLY, SmallHouse, TimedApp, open_small_house, play_small_house, served
+from tokencapital.testing.houses import OWNER, REPLY, SmallHouse, TimedApp, open_small_house, play_small_house
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from tokencapital.testing.fuzz_client import FuzzClient, as_figures, hold_slowly, leaks_in
-from tokencapital.testing.fuzz_house import SECRETS, FuzzHouse
+from tokencapital.testing.fuzz_house import ANSWER, SECRETS, FuzzHouse
 from tokencapital.testing.fuzz_requests import fuzzed
+from tokencapital.testing.upstream import ScriptedUpstream
 
 REQUESTS, MOST_MIB, SLOW = 600, 8, 10
 SEED = 4
@@ -23,7 +24,7 @@ async def send(house: FuzzHouse, client: FuzzClient) -> None:
 
 
 def test_what_nobody_should_send_is_answered_or_closed_and_tells_no_secret(tmp_path: Path) -> None:
-    with FuzzHouse(tmp_path) as house:
+    with ScriptedUpstream(ANSWER, keeps=False) as upstream, FuzzHouse(tmp_path, upstream.url) as house:
         client = FuzzClient(house.port, SECRETS, patience_s=20.0)
         asyncio.run(send(house, client))
         figures = as_figures(client.verdict)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import openai
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from tokencapital.app.platform import Platform
@@ -30,6 +24,7 @@ from tokencapital.store.manifest import split_of_cases
 from tokencapital.store.outcomes import outcomes_for
 from tokencapital.testing.models import Reply, ScriptedModel, scripted_endpoint
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.servers import served
 
 TRIAGE, TICKET = "triage-message", "open-ticket"
 ASKED = [{"role": "user", "content": "my card was stolen"}]
@@ -65,24 +60,6 @@ def client(house: Platform) -> Iterator[TestClient]:
         yield opened
 
 
-@contextmanager
-def listening(app: Starlette) -> Iterator[str]:
-    """The app on a socket of its own; gives its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        give_up = time.monotonic() + 10
-        while not server.started and time.monotonic() < give_up:
-            time.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
 def chat(client: TestClient, model: str = TRIAGE, messages: Any = None, headers: Any = None, **more: Any) -> Any:
     body = {"model": model, "messages": ASKED if messages is None else messages, **more}
     return client.post(CHAT, json=body, headers=headers or {})
@@ -98,7 +75,7 @@ def test_an_app_of_openai_changes_one_address_only(tmp_path: Path) -> None:
     with (
         scripted_endpoint(model) as upstream,
         Platform.open(settings(tmp_path / "store.db", upstream)) as house,
-        listening(build_app(house)) as address,
+        served(build_app(house)) as address,
         openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as app,
     ):
         assert [one.id for one in app.models.list()] == [TICKET, TRIAGE]

@@ -25,7 +25,7 @@ from tokencapital.core.access import Scope, make_secret
 from tokencapital.core.clock import SystemClock
 from tokencapital.core.limit import Per
 from tokencapital.serve.provider_settings import ProviderSettings
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import Scripted, ScriptedUpstream
 from tokencapital.web.site import Site
 

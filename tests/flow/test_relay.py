@@ -23,7 +23,7 @@ from tokencapital.core.call import Ending
 from tokencapital.core.case import ContractKind, Mode
 from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.store.steps import steps_of, trajectory_named
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import Scripted, ScriptedUpstream
 
 ANSWER = {

@@ -32,7 +32,7 @@ from tokencapital.serve.sdk import ModelCall, SendingSettings, connect, disconne
 from tokencapital.store.cases import read_case, recent_trajectories
 from tokencapital.store.outcomes import outcomes_for
 from tokencapital.store.steps import steps_of
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream, stream
 
 MODEL = "gpt-x-2026"

@@ -10,7 +10,8 @@ from tokencapital.app.server import build_app
 from tokencapital.simulate.service_desk import TRIAGE
 from tokencapital.store.queue import count_open
 from tokencapital.testing.crowd import Crowd, check_store, fill_queue, judge_at_once, many_cases
-from tokencapital.testing.houses import open_small_house, play_small_house, served
+from tokencapital.testing.houses import open_small_house, play_small_house
+from tokencapital.testing.servers import served
 from tokencapital.web.site import Site
 
 CASES = 400

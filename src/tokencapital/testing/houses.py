@@ -1,18 +1,15 @@
 """A small house to try pages on: the service desk played for both of its capabilities, and one that writes replies.
 
-And what a test needs around it: a real server on loopback, and the time that each page took there.
+And what a test needs around it: the time that each page took on the server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from time import perf_counter, sleep
+from time import perf_counter
 
 import msgspec
 from msgspec import Struct
@@ -35,7 +32,6 @@ REPLY = "reply-to-customer"
 OWNER = "mira"
 _KEY = bytes(range(32))
 _SEED = 7
-_START_LIMIT_S = 10.0
 _GUESSED = '{"device": "printer", "urgency": "normal"}'
 _WRITTEN = "Thank you for your message.\nWe look into it today and write again tomorrow.\nYour service desk"
 
@@ -122,28 +118,6 @@ class TimedApp:
     def medians_ms(self) -> dict[str, float]:
         """The median time of each page in milliseconds."""
         return {page: 1_000 * median(taken) for page, taken in sorted(self.seconds.items())}
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """The app behind a real server on loopback while the block runs; gives its address."""
-    import uvicorn
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False)
-        config.timeout_graceful_shutdown = 1
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        give_up = perf_counter() + _START_LIMIT_S
-        while not server.started and perf_counter() < give_up:
-            sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(_START_LIMIT_S)
 
 
 def _reply(request: ModelRequest) -> Reply:

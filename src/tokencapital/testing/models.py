@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +17,7 @@ from tokencapital.core.errors import ModelGarbage, ModelTimeout, ModelUnavailabl
 from tokencapital.core.quantity import Usage
 from tokencapital.models.arrays import FloatArray, unit_rows
 from tokencapital.models.base import Completion, Delta, Embedder, ModelClient, ModelRequest
+from tokencapital.testing.servers import served
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _NAME = "scripted"
-_START_LIMIT_S = 10.0
 
 
 Fault = ModelTimeout | ModelUnavailable | ModelGarbage
@@ -113,23 +110,8 @@ def scripted_endpoint(model: ScriptedModel, embedder: Embedder | None = None) ->
     ModelUnavailable is answered as 500, ModelTimeout by never answering, ModelGarbage by a body that
     is not JSON. A fault in the middle of a stream does not happen: the reply is known before it starts.
     """
-    import uvicorn
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(_application(model, embedder), log_level="error", lifespan="off")
-        config.timeout_graceful_shutdown = 1
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        give_up = time.monotonic() + _START_LIMIT_S
-        while not server.started and time.monotonic() < give_up:
-            time.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        finally:
-            server.should_exit = True
-            thread.join(_START_LIMIT_S)
+    with served(_application(model, embedder)) as address:
+        yield f"{address}/v1"
 
 
 async def check_model_client(client: ModelClient) -> None:

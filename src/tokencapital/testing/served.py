@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import aiohttp
 import msgspec
@@ -24,6 +22,7 @@ from sqlalchemy import Column, select
 
 from tokencapital.store.database import Store, chunks
 from tokencapital.store.schema import judgment, outcome, span, step, trajectory
+from tokencapital.testing.servers import Program, answers, begin, children, end, free_port
 from tokencapital.testing.upstream import EVENT_STREAM, Received, Scripted
 
 CAPABILITY, MODEL = "triage", "gpt-4o-mini"
@@ -48,18 +47,25 @@ mode_by = "maria"
 
 
 class ServedHouse:
-    """`tcap serve` on a folder of its own, before a provider, on a port that stays the same when it begins anew."""
+    """`tcap serve` on a folder of its own, on a port that stays the same when it begins anew.
 
-    def __init__(self, folder: Path, store: str, upstream: str, workers: int = 1) -> None:
+    `keys` are variables of its environment besides those of this process.
+    """
+
+    def __init__(self, folder: Path, settings: str, keys: Mapping[str, str], workers: int = 1) -> None:
         self.config = folder / "tokencapital.toml"
-        self.spool = folder / "spool"
-        self.config.write_text(
-            _SETTINGS.format(store=store, spool=self.spool, upstream=upstream, capability=CAPABILITY)
-        )
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.config.write_text(settings, "utf-8")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._workers = workers
-        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-m", "tokencapital.cli", "serve", "--port", str(self.port)]
+        self._program = Program(
+            command=[*command, "--config", str(self.config), "--workers", str(workers)],
+            ready=partial(answers, f"{self.url}/healthz"),
+            environment={**os.environ, **keys, "OMP_NUM_THREADS": "1"},
+            log=folder / "served.log",
+        )
 
     def __enter__(self) -> Self:
         self.begin()
@@ -72,38 +78,17 @@ class ServedHouse:
             self.stop()
 
     def begin(self) -> None:
-        """The house answers when this returns."""
-        port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "tokencapital.cli", "serve", "--port", port, "--config", str(self.config)]
-        command += ["--workers", str(self._workers)]
-        with (self._folder / "served.log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 (this very program)
-                command,
-                env={**os.environ, "SCRIPTED_KEY": "sk-scripted", "OMP_NUM_THREADS": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.wait()
-
-    def wait(self) -> None:
         """The house answers when this returns. Raises RuntimeError where it does not."""
-        until = time.monotonic() + _START_S
-        while time.monotonic() < until:
-            with suppress(URLError, OSError), urlopen(f"{self.url}/healthz", timeout=5):  # noqa: S310 (on loopback)
-                return
-            time.sleep(_POLL_S)
-        raise RuntimeError((self._folder / "served.log").read_text())
+        self._process = begin(self._program)
 
     def pid(self, which: str) -> int:
         """The process that is `parent`, `worker` or `drain`."""
-        if self._process is None:
-            raise RuntimeError("the house is not served")
+        parent = self._served().pid
         if which == "parent" or (which == "worker" and self._workers == 1):
-            return self._process.pid
+            return parent
         sign, until = {"worker": "--listener", "drain": "drain"}[which], time.monotonic() + _START_S
         while time.monotonic() < until:
-            for pid in _children(self._process.pid):
+            for pid in children(parent):
                 with suppress(OSError):
                     if sign in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
                         return pid
@@ -112,19 +97,36 @@ class ServedHouse:
 
     def kill(self, which: str) -> None:
         """The process is gone at once, as when the machine's memory runs out."""
-        pid = self.pid(which)
+        process, pid = self._served(), self.pid(which)
         os.kill(pid, signal.SIGKILL)
-        if self._process is not None and pid == self._process.pid:
-            self._process.wait()
+        if pid == process.pid:
+            process.wait()
             self._process = None
 
     def stop(self) -> int:
-        """The house is told to stop; returns its exit code."""
+        """The house is told to stop; returns its exit code. Raises TimeoutExpired where it has to be killed."""
+        process, self._process = self._served(), None
+        process.terminate()
+        try:
+            return process.wait(_STOP_S)
+        finally:
+            end(process, 0.0)
+
+    def log(self) -> bytes:
+        """All that the house has written so far."""
+        assert self._program.log is not None
+        return self._program.log.read_bytes()
+
+    def _served(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the house is not served")
-        process, self._process = self._process, None
-        process.terminate()
-        return process.wait(_STOP_S)
+        return self._process
+
+
+def answering_house(folder: Path, store: str, upstream: str, workers: int = 1) -> ServedHouse:
+    """A house that passes calls on to a provider, and has a capability that answers by itself."""
+    settings = _SETTINGS.format(store=store, spool=folder / "spool", upstream=upstream, capability=CAPABILITY)
+    return ServedHouse(folder, settings, {"SCRIPTED_KEY": "sk-scripted"}, workers)
 
 
 class Acknowledged(Struct):
@@ -161,6 +163,16 @@ class Load:
         self._judges = judges
         self._number = 0
         self._mark = f"{time.time_ns():x}"
+
+    async def during(self, play: Callable[[], None]) -> None:
+        """Callers send while `play` blocks a thread of its own, and what is on its way is waited for."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.run(stop))
+        try:
+            await asyncio.to_thread(play)
+        finally:
+            stop.set()
+            await running
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until it is told to stop, and then waits for what is on its way."""
@@ -291,21 +303,4 @@ def _there(store: Store, column: Column[str], names: list[str]) -> set[str]:
     with store.read() as connection:
         for some in chunks(names):
             found.update(connection.execute(select(column).where(column.in_(some))).scalars())
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent and fields[0] != "Z":
-                found.append(int(entry.parent.name))
     return found

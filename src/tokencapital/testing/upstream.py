@@ -83,10 +83,11 @@ def cut_up(body: bytes, sizes: Iterable[int] | int | None) -> list[bytes]:
 
 
 class ScriptedUpstream:
-    """A provider on a port of its own, in a thread. `received` are the requests that came, `hung_up` counts callers
-    that left before their answer was whole, `connections` those that were made."""
+    """A provider on a port of its own, in a thread. `received` are the requests that came, where it `keeps` them,
+    `hung_up` counts callers that left before their answer was whole, `connections` those that were made."""
 
-    def __init__(self, script: Script | Scripted) -> None:
+    def __init__(self, script: Script | Scripted, *, keeps: bool = True) -> None:
+        self._keeps = keeps
         self.script: Script = (lambda _: script) if isinstance(script, Scripted) else script
         self.received: list[Received] = []
         self.hung_up = 0
@@ -135,7 +136,8 @@ class ScriptedUpstream:
         try:
             while True:
                 request = await _read(reader, writer)
-                self.received.append(request)
+                if self._keeps:
+                    self.received.append(request)
                 scripted = self.script(request)
                 if not await self._answer(scripted, reader, writer):
                     return

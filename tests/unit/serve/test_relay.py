@@ -28,7 +28,7 @@ from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
 from tokencapital.serve.providers import open_providers
 from tokencapital.serve.relay import Relay, RelayParts
 from tokencapital.serve.relay_ports import Asked, Reply, Sorted
-from tokencapital.testing.houses import served
+from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import EVENT_STREAM, Received, Script, Scripted, ScriptedUpstream, stream
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
