@@ -4,7 +4,8 @@ All stand before one nginx that gives a fixed answer, one worker each, and are d
 records every call durably (SQLite, fsync). A round measures each gateway once, so that all share the machine's moods;
 figures are medians of the rounds. Added latency is measured at half of what a gateway managed, requests spread at
 random over 64 connections, and is over the bare upstream under the same load. LiteLLM and Portkey are installed below
-`out/peers` (or $TCAP_PEERS) with pip and npm; what cannot be had is left out, and said to be.
+`out/peers` (or $TCAP_PEERS) with pip and npm; what cannot be had is left out, and said to be. `nginx` and `wrk` must be
+there. With all four it measures for 7.5 minutes, besides the rests in which our drain catches up.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,8 +23,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tokencapital.testing.peers import fixed_answer, nginx, peer_program, peers_folder
+from tokencapital.testing.servers import Program, family, free_port, listens, running
 
 BIN = Path(sys.executable).parent
 CHAT = "/v1/chat/completions"
@@ -54,11 +57,6 @@ ANSWER = {
 }
 _PACED_CONNECTIONS = 64
 _START_LIMIT_S = 90.0
-_NGINX = """worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
- fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
- {rest} }}"""
 _DONE = """function done(s, l, r)
  local failed = s.errors.status + s.errors.connect + s.errors.read + s.errors.timeout
  io.write(string.format('\\nSAW %d %f %f %d\\n', s.requests, l:percentile(50), l:percentile(99), failed))
@@ -95,7 +93,7 @@ class Served(NamedTuple):
     @property
     def rss_mb(self) -> float:
         """Resident memory of the process and its children."""
-        return sum(_rss_kb(pid) for pid in _family(self.process.pid)) / 1024
+        return sum(_rss_kb(pid) for pid in family(self.process.pid)) / 1024
 
 
 class Load(NamedTuple):
@@ -110,6 +108,8 @@ class Load(NamedTuple):
 def main() -> None:
     """Prints what each gateway managed, and writes it where `--json` says."""
     options = _options()
+    if shutil.which("wrk") is None:
+        sys.exit("gateway: wrk is not there")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         upstream = stack.enter_context(bare_nginx(folder / "up"))
@@ -187,12 +187,10 @@ def drive(folder: Path, served: Served, connections: int, seconds: float, rate: 
 
 def first_chunk(folder: Path) -> float:
     """Milliseconds by which the first piece of a stream comes later through our gateway, at the median."""
-    port = free_port()
     script = folder / "sse.py"
     script.write_text(_SSE)
-    url = f"http://127.0.0.1:{port}"
-    with started([sys.executable, str(script), str(port)], url), ours(folder / "streaming", url) as gateway:
-        return asyncio.run(_first_chunks(url, gateway.url))
+    with started([sys.executable, str(script), "PORT"]) as bare, ours(folder / "streaming", bare.url) as gateway:
+        return asyncio.run(_first_chunks(bare.url, gateway.url))
 
 
 async def _first_chunks(bare: str, through: str) -> float:
@@ -215,39 +213,34 @@ async def _first_chunks(bare: str, through: str) -> float:
     return 1000 * (statistics.median(waits[through]) - statistics.median(waits[bare]))
 
 
-def soak(folder: Path, gateway: Served, requests: int) -> float:
-    """By which share resident memory grew from the first twentieth of so many requests to the last."""
-    done, before = 0.0, None
+def soak(folder: Path, gateway: Served, requests: int) -> float | None:
+    """By which share resident memory grew from the first twentieth of so many requests to the last; None: that was
+    one look."""
+    done, seen = 0.0, list[int]()
     while done < requests:
         _rest({"ours": gateway})
         done += 10 * drive(folder, gateway, 64, 10).rps
-        if before is None and done > requests / 20:
-            before = _rss_kb(gateway.process.pid)
+        if done > requests / 20:
+            seen.append(_rss_kb(gateway.process.pid))
         print(f"soak: {done:,.0f} requests, {gateway.rss_mb:.0f} MB", file=sys.stderr)
-    return _rss_kb(gateway.process.pid) / (before or 1) - 1
+    return seen[-1] / seen[0] - 1 if len(seen) > 1 else None
 
 
 @contextmanager
 def bare_nginx(folder: Path) -> Iterator[Served]:
     """nginx with a fixed answer."""
-    port = free_port()
-    fixed = f"default_type application/json; return 200 '{json.dumps(ANSWER)}';"
-    rest = f"server {{ listen 127.0.0.1:{port}; location / {{ {fixed} }} }}"
-    with _nginx(folder, rest, port) as served:
-        yield served
+    with nginx(folder, fixed_answer(ANSWER)) as (port, process):
+        yield Served(f"http://127.0.0.1:{port}", {}, process)
 
 
 @contextmanager
 def reverse_nginx(folder: Path, upstream: str) -> Iterator[Served]:
     """nginx that passes requests on."""
-    port = free_port()
-    rest = (
-        f"upstream up {{ server {upstream.removeprefix('http://')}; keepalive 128; keepalive_requests 100000000; }} "
-        f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://up; proxy_http_version 1.1; "
-        'proxy_set_header Connection ""; } }'
-    )
-    with _nginx(folder, rest, port) as served:
-        yield served
+    passed = 'location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; }'
+    host = upstream.removeprefix("http://")
+    more = f"upstream up {{ server {host}; keepalive 128; keepalive_requests 100000000; }}"
+    with nginx(folder, passed, more) as (port, process):
+        yield Served(f"http://127.0.0.1:{port}", {}, process)
 
 
 @contextmanager
@@ -256,110 +249,58 @@ def ours(folder: Path, upstream: str) -> Iterator[Served]:
     folder.mkdir(parents=True)
     config = folder / "tokencapital.toml"
     config.write_text(f'[providers.up]\nurl = "{upstream}/v1"\nmodels = ["gpt-*"]\n')
-    port = free_port()
-    command = [
-        str(BIN / "tcap"),
-        "serve",
-        "--port",
-        str(port),
-        "--config",
-        str(config),
-        "--store",
-        f"{folder}/store.db",
-    ]
-    with started(command, f"http://127.0.0.1:{port}") as served:
+    command = [str(BIN / "tcap"), "serve", "--config", str(config), "--store", f"{folder}/store.db", "--port", "PORT"]
+    with started(command) as served:
         yield served
 
 
 @contextmanager
 def litellm(folder: Path, upstream: str) -> Iterator[Served]:
     """LiteLLM's proxy with one worker."""
-    place = _peers() / "litellm"
-    if not (place / "bin" / "litellm").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-        subprocess.run([str(place / "bin" / "pip"), "install", "-q", "litellm[proxy]"], check=True)
+    program = peer_program("litellm")
     config = folder / "litellm.yaml"
     known = f'{{model: openai/gpt-4o-mini, api_base: "{upstream}/v1", api_key: sk-x}}'
     config.write_text(
         f"model_list:\n  - model_name: gpt-4o-mini\n    litellm_params: {known}\n"
         "general_settings: {disable_spend_logs: true}\n"
     )
-    port = free_port()
-    command = [str(place / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--num_workers", "1"]
     own = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    with started(command, f"http://127.0.0.1:{port}", own) as served:
+    with started([program, "--config", str(config), "--num_workers", "1", "--port", "PORT"], own) as served:
         yield served
 
 
 @contextmanager
 def portkey(upstream: str) -> Iterator[Served]:
     """Portkey's gateway."""
-    place = _peers() / "portkey"
+    place = peers_folder() / "portkey"
     script = place / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
     if not script.exists():
         place.mkdir(parents=True, exist_ok=True)
         subprocess.run(["npm", "install", "--silent", "@portkey-ai/gateway"], cwd=place, check=True)
-    port = free_port()
-    with started(["node", str(script), f"--port={port}", "--headless"], f"http://127.0.0.1:{port}") as served:
+    with started(["node", str(script), "--port=PORT", "--headless"]) as served:
         own = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"{upstream}/v1"}
         yield served._replace(headers=own)
 
 
 @contextmanager
-def _nginx(folder: Path, rest: str, port: int) -> Iterator[Served]:
-    folder.mkdir(parents=True)
-    config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, rest=rest))
-    with started(["nginx", "-c", str(config)], f"http://127.0.0.1:{port}") as served:
-        yield served
-
-
-@contextmanager
-def started(command: Sequence[str], url: str, own: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """The command runs, and listens, while the block does. Raises RuntimeError where it does not begin to."""
-    if shutil.which(command[0]) is None:
-        raise RuntimeError(f"{command[0]} is not there")
-    process = subprocess.Popen(
-        command, env={**os.environ, **(own or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        _wait_for(url, process)
-        yield Served(url, {}, process)
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    host, port = url.removeprefix("http://").split(":")
-    give_up = time.monotonic() + _START_LIMIT_S
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            socket.create_connection((host, int(port)), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            time.sleep(1.0)
-            return
-    raise RuntimeError(f"{url} did not begin to listen")
+def started(command: Sequence[str], own: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """The command runs, and listens at the port that PORT stands for, while the block does. Raises RuntimeError where
+    it does not begin to."""
+    port = free_port()
+    program = Program(
+        command=[one.replace("PORT", str(port)) for one in command],
+        ready=partial(listens, port),
+        environment={**os.environ, **(own or {})},
+        start_s=_START_LIMIT_S,
+    )
+    with running(program) as process:
+        time.sleep(1.0)
+        yield Served(f"http://127.0.0.1:{port}", {}, process)
 
 
 def _rest(gateways: Mapping[str, Served]) -> None:
     """Waits until our drain has caught up, so that it works on nobody else's time; 20 s at most."""
-    drains = _family(gateways["ours"].process.pid)[1:] if "ours" in gateways else []
+    drains = family(gateways["ours"].process.pid)[1:] if "ours" in gateways else []
     give_up = time.monotonic() + 20
     while drains and time.monotonic() < give_up:
         before = sum(_cpu_ticks(pid) for pid in drains)
@@ -368,25 +309,16 @@ def _rest(gateways: Mapping[str, Served]) -> None:
             return
 
 
-def _family(pid: int) -> list[int]:
-    """The process and all below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = [int(one) for one in children.read_text().split()] if children.exists() else []
-    return [pid, *(one for child in below for one in _family(child))]
-
-
 def _rss_kb(pid: int) -> int:
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) if found else 0
+    if found is None:
+        raise RuntimeError(f"process {pid} is gone")
+    return int(found[1])
 
 
 def _cpu_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
-
-
-def _peers() -> Path:
-    return Path(os.environ.get("TCAP_PEERS", Path(__file__).parents[1] / "out" / "peers"))
 
 
 def _print(found: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,7 +1,8 @@
 """What the SDK costs the application that it records, beside TensorZero's embedded gateway where that is installed.
 
 First a function that does nothing, bare and traced: the difference is what tracing takes in the caller's thread. Then a
-program that asks one fixed upstream (nginx) over HTTP, bare, traced, and through TensorZero's gateway in its process.
+program that asks one fixed upstream (`nginx`, which must be there) over HTTP, bare, traced, and through TensorZero's
+gateway in its process.
 """
 
 from __future__ import annotations
@@ -9,37 +10,26 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from tokencapital.serve.sdk import SendingSettings, connect, disconnect, trace
+from tokencapital.testing.peers import fixed_answer, nginx, peers_folder
 
 MOST_US = 30.0
 """What tracing may add to a call."""
-_START_LIMIT_S = 10.0
-_ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "On its way."}}],
-        "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16},
-    }
-)  # fmt: skip
-_NGINX = """
-daemon off; pid FOLDER/pid; error_log FOLDER/error.log; worker_processes 1; events { }
-http { access_log off; client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/p; fastcgi_temp_path FOLDER/f;
-uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s; keepalive_requests 1000000;
-server { listen 127.0.0.1:PORT; default_type application/json; location / { return 200 'ANSWER'; } } }
-"""
+_ANSWER = {
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "On its way."}}],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16},
+}  # fmt: skip
 _TENSORZERO = """
 import sys, time, warnings
 warnings.simplefilter("ignore")
@@ -91,7 +81,7 @@ def figures(calls: int) -> dict[str, float | None]:
     connect(Nowhere(), settings=SendingSettings(most=calls * 10))
     bare_us = _per_call_us(plain, calls)
     traced_us = statistics.median(_per_call_us(traced, calls) for _ in range(5))
-    with fixed_upstream() as port:
+    with tempfile.TemporaryDirectory() as name, nginx(Path(name) / "up", fixed_answer(_ANSWER)) as (port, _):
         ask = _asker(port)
         asking = trace(capability="triage")(ask)
         pairs = [(_per_call_us(ask, 3_000), _per_call_us(asking, 3_000)) for _ in range(3)]
@@ -125,37 +115,10 @@ def _per_call_us(function: Callable[[str], str], calls: int) -> float:
     return (time.perf_counter() - began) / calls * 1e6
 
 
-@contextmanager
-def fixed_upstream() -> Iterator[int]:
-    """nginx with one fixed answer while the block runs; gives its port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "nginx.conf"
-        config.write_text(_NGINX.replace("FOLDER", folder).replace("PORT", str(port)).replace("ANSWER", _ANSWER))
-        with subprocess.Popen(["nginx", "-c", str(config), "-e", f"{folder}/error.log"]) as server:
-            try:
-                _wait(port)
-                yield port
-            finally:
-                server.terminate()
-
-
-def _wait(port: int) -> None:
-    give_up = time.monotonic() + _START_LIMIT_S
-    while time.monotonic() < give_up:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"no nginx on port {port}")
-
-
 def tensorzero_calls_per_s(port: int) -> float | None:
     """Calls per second through TensorZero's embedded gateway to the same upstream, its observability off; None: it is
     not installed, or does not start."""
-    python = Path(os.environ.get("TCAP_PEERS", "out/peers")) / "tensorzero" / "bin" / "python"
+    python = peers_folder() / "tensorzero" / "bin" / "python"
     if not python.exists():
         return None
     with tempfile.TemporaryDirectory() as name:
@@ -181,7 +144,8 @@ def main() -> int:
     if given.json and given.json != "-":
         Path(given.json).parent.mkdir(parents=True, exist_ok=True)
         Path(given.json).write_text(f"{text}\n", "utf-8")
-    return 0 if (found["added_us"] or 0.0) < MOST_US else 1
+    added_us = found["added_us"]
+    return 0 if added_us is not None and added_us < MOST_US else 1
 
 
 if __name__ == "__main__":

@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.peers.conftest import free_port, served
+from tests.peers.conftest import served
 from typer.testing import CliRunner
 
 from tokencapital.cli import app
+from tokencapital.testing.servers import free_port
+from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream
 
 KEY = "sk-" + "0123456789abcdef" * 4
 REPLY = {
@@ -33,24 +33,11 @@ def model() -> Iterator[str]:
     """What stands behind everything: it says the same each time."""
     numbers = itertools.count()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({**REPLY, "id": f"chatcmpl-{next(numbers)}"}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def says(_: Received) -> Scripted:
+        return Scripted(pieces=(json.dumps({**REPLY, "id": f"chatcmpl-{next(numbers)}"}).encode(),))
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+    with ScriptedUpstream(says) as upstream:
+        yield f"{upstream.url}/v1"
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.peers.conftest import free_port, served
+from tests.peers.conftest import served
 from typer.testing import CliRunner
 
 from tokencapital.cli import app
+from tokencapital.testing.servers import free_port
 
 LOGGED = """
 import mlflow, sys
