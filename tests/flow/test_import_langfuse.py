@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +23,7 @@ from tokencapital.core.case import ContractKind
 from tokencapital.core.errors import AccessRefused, InputError
 from tokencapital.record.imports.remote import Login, NotThere, Remote
 from tokencapital.testing.people import tell_everyone
+from tokencapital.testing.upstream import Received, Scripted, ScriptedUpstream
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 PUBLIC, SECRET = "pk-lf-1", "sk-lf-1"
@@ -118,27 +118,14 @@ def project() -> Project:
 def url(project: Project) -> Iterator[str]:
     wanted = f"Basic {base64.b64encode(f'{PUBLIC}:{SECRET}'.encode()).decode()}"
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            at = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(at.query).items()}
-            known = self.headers["Authorization"] == wanted
-            status, headers, body = project.answer(at.path, query) if known else (401, {}, {})
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
+    def says(asked: Received) -> Scripted:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
+        known = asked.header("authorization") == wanted
+        status, headers, body = project.answer(asked.path, query) if known else (401, {}, {})
+        return Scripted(pieces=(json.dumps(body).encode(),), status=status, headers=tuple(headers.items()))
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with ScriptedUpstream(says) as server:
+        yield server.url
 
 
 @pytest.fixture
