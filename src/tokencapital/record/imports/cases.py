@@ -12,7 +12,7 @@ from tokencapital.core.clock import utc
 from tokencapital.core.judgment import DrawKind
 from tokencapital.core.quantity import UNKNOWN_ENERGY, Usage
 from tokencapital.record.importers import RecordedCase, numbered_lines
-from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Source, Told, Worked, digest
+from tokencapital.record.imports.told import Judged, Seen, Skip, Source, Told, Worked, bunches, digest
 
 KIND = "cases"
 _BUNCH = 300
@@ -21,13 +21,7 @@ _BUNCH = 300
 def read_cases_file(path: Path) -> Source:
     """The cases of a file. What a person decided then is the answer that stands, and counts as said in work:
     nobody was asked, and nobody chose which cases to decide."""
-    told: list[Told] = []
-    for number, line in numbered_lines(path):
-        told += _read(line, f"{path}:{number}")
-        if len(told) >= _BUNCH:
-            yield Bunch(tuple(told))
-            told = []
-    yield Bunch(tuple(told))
+    return bunches((_read(line, f"{path}:{number}") for number, line in numbered_lines(path)), _BUNCH)
 
 
 def _read(line: bytes, where: str) -> Iterator[Told]:

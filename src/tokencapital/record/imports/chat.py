@@ -14,7 +14,7 @@ from tokencapital.core.errors import MalformedLine
 from tokencapital.record.imports.conversation import Conversation, read_answer, read_messages, worked
 from tokencapital.record.imports.lines import Line, json_lines, text
 from tokencapital.record.imports.logged import logged_in
-from tokencapital.record.imports.told import Bunch, Skip, Source, Told, Worked, digest
+from tokencapital.record.imports.told import Skip, Source, Told, Worked, bunches, digest
 from tokencapital.serve.shapes.tokens import usage_in
 
 KIND = "chat"
@@ -26,13 +26,7 @@ def read_chat(path: Path, now: datetime) -> Source:
 
     A line that does not say when it was is taken as of `now`; one that is there twice is the same conversation.
     """
-    told: list[Told] = []
-    for one in json_lines(path, "data", "logs"):
-        told.append(_read(one, now))
-        if len(told) == _BUNCH:
-            yield Bunch(tuple(told))
-            told = []
-    yield Bunch(tuple(told))
+    return bunches(((_read(one, now),) for one in json_lines(path, "data", "logs")), _BUNCH)
 
 
 def _read(line: Line | MalformedLine, now: datetime) -> Told:

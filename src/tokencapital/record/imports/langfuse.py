@@ -18,7 +18,7 @@ from tokencapital.core.case import Json
 from tokencapital.core.errors import MalformedLine
 from tokencapital.core.quantity import Money, Usage
 from tokencapital.record.imports.built import Around, Part, build, span
-from tokencapital.record.imports.lines import Line, csv_lines, json_lines, moment, text
+from tokencapital.record.imports.lines import Line, moment, named_lines, text
 from tokencapital.record.imports.told import (
     Bunch,
     Judged,
@@ -28,6 +28,7 @@ from tokencapital.record.imports.told import (
     Source,
     Told,
     Unreadable,
+    bunches,
     digest,
     span_name,
     trace_name,
@@ -55,21 +56,16 @@ def read_langfuse(path: Path, people: People) -> Source:
     traces: dict[str, tuple[str, Mapping[str, Json]]] = {}
     observations: defaultdict[str, list[Mapping[str, Json]]] = defaultdict(list)
     scores: list[tuple[str, Mapping[str, Json]]] = []
-    table = path.name.lower().removesuffix(".gz").endswith(".csv")
-    for line in csv_lines(path) if table else json_lines(path, "traces", "observations", "scores"):
+    for line in named_lines(path, "traces", "observations", "scores"):
         if isinstance(line, MalformedLine):
             yield Bunch((Skip(line.where or "", line.what),))
             continue
         _sort(line, traces, observations, scores)
     for own in observations:
         traces.setdefault(own, (str(path), {"id": own}))
-    told: list[Told] = []
-    for done, (own, (where, trace)) in enumerate(traces.items(), 1):
-        told += told_of(trace, observations.pop(own, []), where, people)
-        if len(told) >= _BUNCH:
-            yield Bunch(tuple(told), done=done, total=len(traces))
-            told = []
-    yield Bunch((*told, *(score_of(one, where, people) for where, one in scores)))
+    told = (told_of(trace, observations.pop(own, []), where, people) for own, (where, trace) in traces.items())
+    yield from bunches(told, _BUNCH, len(traces))
+    yield Bunch(tuple(score_of(one, where, people) for where, one in scores))
 
 
 def told_of(

@@ -75,6 +75,12 @@ def csv_lines(path: Path) -> Iterator[Line | MalformedLine]:
         raise InputError("the table is empty", where=str(path))
 
 
+def named_lines(path: Path, *lists: str) -> Iterator[Line | MalformedLine]:
+    """The rows of a table where the file's name ends in `.csv`, packed or not, and the objects of any other."""
+    table = path.name.lower().removesuffix(".gz").endswith(".csv")
+    return csv_lines(path) if table else json_lines(path, *lists)
+
+
 def moment(told: Json) -> datetime | None:
     """A time as it is told: ISO 8601, or seconds, milliseconds or nanoseconds since 1970; None: it is none.
 

@@ -13,7 +13,7 @@ from tokencapital.core.errors import MalformedLine
 from tokencapital.record.imports.built import Around, Part, build, span
 from tokencapital.record.imports.langfuse import cost_of
 from tokencapital.record.imports.lines import json_lines, moment, text
-from tokencapital.record.imports.told import Bunch, Skip, Source, Told, Unreadable, span_name, trace_name
+from tokencapital.record.imports.told import Bunch, Skip, Source, Told, Unreadable, bunches, span_name, trace_name
 from tokencapital.record.spans_told import read_json, usage_of
 
 KIND = "litellm"
@@ -35,11 +35,7 @@ def read_litellm(path: Path) -> Source:
         else:
             by_session[text(line.told.get("session_id")) or own].append((line.where, {**line.told, "request_id": own}))
     yield Bunch(tuple(skipped))
-    sessions = list(by_session.items())
-    for start in range(0, len(sessions), _BUNCH):
-        some = sessions[start : start + _BUNCH]
-        told = tuple(_session(name, rows) for name, rows in some)
-        yield Bunch(told, done=start + len(some), total=len(sessions))
+    yield from bunches(((_session(name, rows),) for name, rows in by_session.items()), _BUNCH, len(by_session))
 
 
 def _session(own: str, rows: list[tuple[str, Mapping[str, Json]]]) -> Told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tokencapital.core.call import StepKind
 from tokencapital.core.case import Json
 from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.record.imports.built import Around, Part, build, span
-from tokencapital.record.imports.lines import json_lines, moment, text
+from tokencapital.record.imports.lines import Line, json_lines, moment, text
 from tokencapital.record.imports.outcomes import value_of
 from tokencapital.record.imports.remote import Remote, Rows, pages
 from tokencapital.record.imports.told import (
@@ -27,6 +27,7 @@ from tokencapital.record.imports.told import (
     Source,
     Told,
     Unreadable,
+    bunches,
     cursor_of,
     digest,
     reached_in,
@@ -56,16 +57,7 @@ _KINDS = {
 
 def read_mlflow(path: Path, people: People) -> Source:
     """The traces of a file: one a line, or a list of them in one document."""
-    told: list[Told] = []
-    for line in json_lines(path, "traces"):
-        if isinstance(line, MalformedLine):
-            told.append(Skip(line.where or "", line.what))
-        else:
-            told += told_of(line.told, line.where, people)
-        if len(told) >= _BUNCH:
-            yield Bunch(tuple(told))
-            told = []
-    yield Bunch(tuple(told))
+    return bunches((_read(line, people) for line in json_lines(path, "traces")), _BUNCH)
 
 
 class MlflowApi:
@@ -139,6 +131,12 @@ class MlflowApi:
         except InputError:
             return {}
         return _within(answer, "trace") if isinstance(answer, Mapping) else {}
+
+
+def _read(line: Line | MalformedLine, people: People) -> Iterable[Told]:
+    if isinstance(line, MalformedLine):
+        return (Skip(line.where or "", line.what),)
+    return told_of(line.told, line.where, people)
 
 
 def told_of(told: Mapping[str, Json], where: str, people: People) -> Iterator[Told]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tokencapital.core.case import Json
 from tokencapital.core.errors import MalformedLine
-from tokencapital.record.imports.lines import Line, csv_lines, json_lines, moment, text
-from tokencapital.record.imports.told import Bunch, Seen, Skip, Source, Told, digest
+from tokencapital.record.imports.lines import Line, moment, named_lines, text
+from tokencapital.record.imports.told import Seen, Skip, Source, Told, bunches, digest
 
 KIND = "outcomes"
 _BUNCH = 500
@@ -24,15 +24,7 @@ _VALUES: Mapping[str, bool | None] = {
 def read_outcomes(path: Path, capability: str | None, now: datetime) -> Source:
     """The outcomes of a table (CSV) or a list (JSONL) with `key` or `trajectory`, `name`, `value`, and where known
     `at`, `capability` and `id`. One without `at` is as of `now`; the same row twice is one outcome."""
-    told: list[Told] = []
-    plain = path.name.lower().removesuffix(".gz")
-    lines = csv_lines(path) if plain.endswith((".csv", ".tsv")) else json_lines(path, "outcomes")
-    for one in lines:
-        told.append(_read(one, capability, now))
-        if len(told) == _BUNCH:
-            yield Bunch(tuple(told))
-            told = []
-    yield Bunch(tuple(told))
+    return bunches(((_read(one, capability, now),) for one in named_lines(path, "outcomes")), _BUNCH)
 
 
 def _read(line: Line | MalformedLine, capability: str | None, now: datetime) -> Told:

@@ -14,7 +14,7 @@ from tokencapital.core.call import StepKind
 from tokencapital.core.case import Json
 from tokencapital.core.errors import InputError, MalformedLine
 from tokencapital.record.imports.built import Around, Part, build, span
-from tokencapital.record.imports.lines import csv_lines, json_lines, moment, text
+from tokencapital.record.imports.lines import moment, named_lines, text
 from tokencapital.record.imports.outcomes import value_of
 from tokencapital.record.imports.remote import NotThere, Parameters, Remote, Rows, pages
 from tokencapital.record.imports.told import (
@@ -25,6 +25,7 @@ from tokencapital.record.imports.told import (
     Told,
     Traced,
     Unreadable,
+    bunches,
     cursor_of,
     digest,
     reached_in,
@@ -47,8 +48,7 @@ def read_phoenix(path: Path) -> Source:
     `context.trace_id` and `attributes.llm.model_name`, in any order. They are put together in memory."""
     by_trace: defaultdict[str, Rows] = defaultdict(list)
     skipped: list[Told] = []
-    table = path.name.lower().removesuffix(".gz").endswith(".csv")
-    for line in csv_lines(path) if table else json_lines(path, "spans"):
+    for line in named_lines(path, "spans"):
         if isinstance(line, MalformedLine):
             skipped.append(Skip(line.where or "", line.what))
             continue
@@ -58,11 +58,8 @@ def read_phoenix(path: Path) -> Source:
         else:
             by_trace[trace].append(line.told)
     yield Bunch(tuple(skipped))
-    traces = list(by_trace.items())
-    for start in range(0, len(traces), _BUNCH):
-        some = traces[start : start + _BUNCH]
-        told = tuple(trace_of(name, rows, f"{path} trace {name}") for name, rows in some)
-        yield Bunch(told, done=start + len(some), total=len(traces))
+    traces = ((trace_of(name, rows, f"{path} trace {name}"),) for name, rows in by_trace.items())
+    yield from bunches(traces, _BUNCH, len(by_trace))
 
 
 class PhoenixApi:

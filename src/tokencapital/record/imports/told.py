@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, TypeVar
@@ -113,6 +113,20 @@ Source = Iterator[Bunch]
 People = Callable[[str], str]
 """The pseudonym of somebody whom the tool knows by an account."""
 T = TypeVar("T")
+
+
+def bunches(lines: Iterable[Iterable[Told]], most: int, total: int | None = None) -> Source:
+    """What lines tell, in bunches of `most` things or a few more: what one line tells stays together. `total` is how
+    many lines there are; None: nobody knows."""
+    told: list[Told] = []
+    done = 0
+    for some in lines:
+        told += some
+        done += total is not None
+        if len(told) >= most:
+            yield Bunch(tuple(told), done=done, total=total)
+            told = []
+    yield Bunch(tuple(told), done=done, total=total)
 
 
 def reached_in(cursor: str | None, kind: type[T]) -> T:

@@ -19,7 +19,7 @@ from tokencapital.core.judgment import DrawKind, Verdict
 from tokencapital.core.quantity import Energy, Grade, Money, Usage
 from tokencapital.record.imports.conversation import Conversation, read_messages, worked
 from tokencapital.record.imports.lines import Line, json_lines, moment, text
-from tokencapital.record.imports.told import Bunch, Judged, Seen, Skip, Source, Told, Worked, digest
+from tokencapital.record.imports.told import Judged, Seen, Skip, Source, Told, Worked, bunches, digest
 from tokencapital.record.spans_told import text_of
 
 KIND = "trajectories"
@@ -129,13 +129,7 @@ class ExportedLine(Struct, frozen=True, kw_only=True):
 
 def read_trajectories(path: Path, now: datetime) -> Source:
     """The pieces of work of a file; one that does not say when it was is taken as of `now`."""
-    told: list[Told] = []
-    for one in json_lines(path, "trajectories"):
-        told += _read(one, now)
-        if len(told) >= _BUNCH:
-            yield Bunch(tuple(told))
-            told = []
-    yield Bunch(tuple(told))
+    return bunches((_read(one, now) for one in json_lines(path, "trajectories")), _BUNCH)
 
 
 def _read(line: Line | MalformedLine, now: datetime) -> list[Told]:
