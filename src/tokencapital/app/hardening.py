@@ -117,7 +117,7 @@ class _Request:
         self._send = send
         self._counts = counts
         self._started = perf_counter()
-        self._first_s = 0.0
+        self._first_s: float | None = None
 
     def bound(self, most: int, together: int) -> None:
         """What arrives is counted, except where the head declares little. Raises TooMuch where it declares a lot."""
@@ -170,7 +170,8 @@ class _Request:
     def note(self, route: str) -> None:
         """The request is counted, and has its line where requests are logged."""
         self._counts.answered[self.scope["method"], route, self.status] += 1
-        self._counts.times[route].add(self._first_s)
+        if self._first_s is not None:
+            self._counts.times[route].add(self._first_s)
         if not _LOG.disabled:
             took_ms = round(1000 * (perf_counter() - self._started), 2)
             facts = {"method": self.scope["method"], "route": route, "status": self.status, "took_ms": took_ms}

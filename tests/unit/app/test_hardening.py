@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message
@@ -252,3 +252,21 @@ async def test_an_error_before_any_route_has_an_answer_too() -> None:
     assert sent[0]["status"] == 500
     assert msgspec.json.decode(sent[1]["body"])["error"]["type"] == "internal_error"
     assert (counts.faults, counts.in_flight) == (1, 0)
+
+
+async def test_a_caller_who_hung_up_before_any_answer_is_counted_without_a_time() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise ClientDisconnect
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    counts = RequestCounts()
+    scope = {"type": "http", "method": "GET", "path": "/slow", "headers": []}
+    await Bounds(app, SETTINGS, counts, ROUTES)(scope, receive, send)
+    assert counts.answered["GET", "/slow", 0] == 1
+    assert not counts.times
