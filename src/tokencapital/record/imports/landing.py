@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from tokencapital.core.answer import Exchange
 from tokencapital.core.call import UNSORTED, Step, StepKind
-from tokencapital.core.case import ContractKind, Message, Value
+from tokencapital.core.case import Case, ContractKind, Message, Value
 from tokencapital.core.clock import Clock
 from tokencapital.core.judgment import DrawKind, Judgment, Outcome
 from tokencapital.core.quantity import Usage
@@ -193,12 +193,14 @@ class Lander:
     def _judgments(self, connection: Connection, told: Sequence[Judged]) -> None:
         known = find_judgments(self._store, [one.id for one in told]) if told else {}
         self.landed.known += len(known)
+        unknown = [(one, self._case_named(one)) for one in told if one.id not in known]
+        cases = read_cases(self._store, {name for _, name in unknown if name})
         fresh = []
-        for one in told:
-            judgment = None if one.id in known else self._judgment(one)
+        for one, name in unknown:
+            judgment = self._judgment(one, cases.get(name or ""))
             if isinstance(judgment, Judgment):
                 fresh.append(cleaned_judgment(judgment, self._landing.redaction))
-            elif judgment is not None:
+            else:
                 self.landed.leave_out([judgment])
         if not fresh:
             return
@@ -216,12 +218,13 @@ class Lander:
             why = Departure(self._clock.now(), self._landing.kind, "judged elsewhere")
             leave_sealed(self._store, connection, groups.values(), why)
 
-    def _judgment(self, told: Judged) -> Judgment | Skip:
-        case_id = told.case
-        if told.trajectory is not None:
-            done = read_trajectory(self._store, told.trajectory)
-            case_id = done.case if done else None
-        case = read_cases(self._store, [case_id]).get(case_id) if case_id else None
+    def _case_named(self, told: Judged) -> str | None:
+        if told.trajectory is None:
+            return told.case
+        done = read_trajectory(self._store, told.trajectory)
+        return done.case if done else None
+
+    def _judgment(self, told: Judged, case: Case | None) -> Judgment | Skip:
         if case is None:
             return Skip(told.where, NOT_HERE)
         kind = self._landing.rules.observed(case.capability).capability.contract.kind
