@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokencapital.core.errors import InputError
+from tokencapital.core.quantity import Usage
 from tokencapital.record.imports.cases import read_cases_file
 from tokencapital.record.imports.chat import read_chat
 from tokencapital.record.imports.langfuse import read_langfuse
@@ -111,7 +112,8 @@ def test_a_packed_bomb_does_not_fill_the_memory(tmp_path: Path) -> None:
     [("yes", True), ("No", False), ("TRUE", True), ("", None), (" unknown ", None), ("4.5", 4.5), ("-1", -1.0)],
 )
 def test_values_in_words(words: str, value: bool | float | None) -> None:
-    assert value_of(words) is value or value_of(words) == value
+    found = value_of(words)
+    assert (type(found), found) == (type(value), value)
 
 
 @pytest.mark.parametrize("words", ["maybe", "nan", "inf", "1e999", [1], {}])
@@ -166,6 +168,16 @@ def test_langfuse_tables_of_three_kinds_are_put_together(tmp_path: Path) -> None
     assert [type(one).__name__ for one in found] == ["Traced", "Traced", "Skip", "Seen"]
     first = found[0]
     assert isinstance(first, Traced) and first.trace.deeds[0].usage.input == 3
+
+
+def test_tokens_in_logs_are_counted_as_their_provider_does(tmp_path: Path) -> None:
+    usage = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 4}
+    asked = {"request": {"messages": [{"role": "user", "content": "hi"}]}}
+    file = tmp_path / "c.jsonl"
+    file.write_bytes(msgspec.json.encode(asked | {"response": {"content": "hello", "usage": usage}}))
+    (one,) = read("chat", file)
+    assert isinstance(one, Worked)
+    assert one.steps[0].usage == Usage(10, 4, 90)
 
 
 def test_litellm_logs_without_words_are_calls_all_the_same(tmp_path: Path) -> None:
