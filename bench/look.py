@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 import random
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -35,9 +36,17 @@ from tokencapital.record.joining import Joining
 from tokencapital.record.observed import Joined
 from tokencapital.serve.rules_sorting import Rules
 from tokencapital.store.database import Store
-from tokencapital.testing.conversations import START, Sent, interleaved, recorded_conversations, recorded_lines
+from tokencapital.testing.conversations import (
+    START,
+    Sent,
+    interleaved,
+    misplaced,
+    recorded_conversations,
+    recorded_lines,
+)
 
 Labelled = tuple[str, str, dict[str, Json]]
+RECORDED = Path(__file__).parents[1] / "../shared/data"
 _KEPT = ("role", "content", "tool_calls", "tool_call_id", "name")
 _BATCH = 200
 
@@ -101,17 +110,8 @@ def measure_joining(folder: Path, open_at_once: float) -> dict[str, Json]:
         placed = _joined(store, stream)
         took = time.perf_counter() - began
         store.close()
-    wrong, split = set(), set()
-    last: dict[str, str] = {}
-    for sent in stream:
-        found = placed[sent.heard.call.id]
-        stays = found.trajectory == last.get(sent.conversation) if sent.turn else found.new
-        if not stays:
-            split.add(sent.conversation)
-        if not stays and not found.ambiguous:
-            wrong.add(sent.conversation)
-        last[sent.conversation] = found.trajectory
-    count = len(last)
+    wrong, split = misplaced(stream, placed)
+    count = len({one.conversation for one in stream})
     return {
         "open_at_once": open_at_once,
         "conversations": count,
@@ -165,9 +165,11 @@ def _over(part: float, whole: float) -> float:
 def main() -> None:
     """Measures all of it and writes it where `--json` says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, default=RECORDED, help="the folder of recorded work")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    if not asked.data.is_dir():
+        sys.exit(f"{asked.data} is not there")
     report = {
         "conversations": measure_kinds(mixed_logs(asked.data, prompts=True, calls=False)),
         "conversations_without_prompts": measure_kinds(mixed_logs(asked.data, prompts=False, calls=False)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tokencapital.core.call import Call, Ending, Reading, Wire
 from tokencapital.core.case import Json, Message, ToolCall
-from tokencapital.record.observed import Heard
+from tokencapital.record.observed import Heard, Joined
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _TURN_S = 30.0
@@ -87,6 +87,25 @@ def recorded_conversations(folder: Path) -> list[list[Sent]]:
     names = ("star.trajectories.jsonl.gz", "tau-airline.trajectories.jsonl.gz")
     lines = (recorded for name in names for recorded in recorded_lines(folder / name))
     return [calls_of(str(recorded["id"]), spoken(recorded)) for recorded in lines]
+
+
+def misplaced(stream: Sequence[Sent], placed: Mapping[str, Joined]) -> tuple[set[str], set[str]]:
+    """The conversations that were joined wrongly, and all that are not one trajectory.
+
+    A call is placed wrongly where it is neither in the trajectory of the last of its conversation (the first: in a new
+    one) nor counted as ambiguous.
+    """
+    wrong, split = set[str](), set[str]()
+    last: dict[str, str] = {}
+    for sent in stream:
+        found = placed[sent.heard.call.id]
+        stays = found.trajectory == last.get(sent.conversation) if sent.turn else found.new
+        if not stays:
+            split.add(sent.conversation)
+        if not stays and not found.ambiguous:
+            wrong.add(sent.conversation)
+        last[sent.conversation] = found.trajectory
+    return wrong, split
 
 
 def _message(recorded: dict[str, Json]) -> Message:

@@ -16,7 +16,7 @@ from tokencapital.core.case import Message, ToolCall
 from tokencapital.record.joining import Shelf, keys_of
 from tokencapital.record.joining_digests import prefixes_of
 from tokencapital.record.observed import Heard, Joined
-from tokencapital.testing.conversations import interleaved, recorded_conversations
+from tokencapital.testing.conversations import interleaved, misplaced, recorded_conversations
 
 KEY = b"k" * 32
 AT = datetime(2026, 2, 1, 9, tzinfo=UTC)
@@ -155,13 +155,6 @@ def test_recorded_conversations_are_never_joined_to_another(recorded: Callable[[
     folder = recorded("star.trajectories.jsonl.gz").parent
     stream = interleaved(recorded_conversations(folder)[::12], 8.0, seed=3)
     found = dict(zip([one.heard.call.id for one in stream], placed(*(one.heard for one in stream)), strict=True))
-    last: dict[str, str] = {}
-    wrong = set()
-    for one in stream:
-        place = found[one.heard.call.id]
-        stays = place.trajectory == last.get(one.conversation) if one.turn else place.new
-        if not stays and not place.ambiguous:
-            wrong.add(one.conversation)
-        last[one.conversation] = place.trajectory
-    assert len(wrong) <= 0.01 * len(last)
+    wrong, _ = misplaced(stream, found)
+    assert len(wrong) <= 0.01 * len({one.conversation for one in stream})
     assert sum(one.ambiguous for one in found.values()) <= 0.02 * len(found)
