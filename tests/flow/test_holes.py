@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -26,6 +28,10 @@ from tokencapital.app.server import build_app
 from tokencapital.app.settings import CapabilitySettings, Settings
 from tokencapital.core.access import Scope
 from tokencapital.core.case import ContractKind
+from tokencapital.core.errors import InputError
+from tokencapital.models.artifacts import load_specialist
+from tokencapital.models.extraction import FieldsSpecialist
+from tokencapital.models.specialist import LabelSpecialist
 from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.testing.upstream import Scripted, ScriptedUpstream
 from tokencapital.web.site import Site
@@ -235,15 +241,19 @@ def test_nothing_that_is_read_can_run() -> None:
 
 
 def test_an_artifact_that_is_a_pickle_is_not_loaded(tmp_path: Path) -> None:
-    """What specialists are kept as is data: an array of objects, which numpy would unpickle, is refused."""
-    import io
+    """What specialists are kept as is data: an array of objects, which numpy could unpickle, runs nothing."""
+    planted = tmp_path / "planted"
 
-    import numpy as np
+    class Runs:
+        def __reduce__(self) -> Any:
+            return Path.touch, (planted,)
 
     buffer = io.BytesIO()
-    np.savez(buffer, weights=np.array([{"a": 1}], dtype=object))
-    with np.load(io.BytesIO(buffer.getvalue())) as loaded, pytest.raises(ValueError, match="allow_pickle"):
-        loaded["weights"]
+    np.savez(buffer, header=np.array([Runs()], dtype=object))
+    for load in (LabelSpecialist.from_bytes, FieldsSpecialist.from_bytes, load_specialist):
+        with pytest.raises(InputError):
+            load(buffer.getvalue())
+    assert not planted.exists()
 
 
 def test_nothing_runs_because_it_is_installed_or_imported(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_every_line_of_the_lock_is_a_pin_a_hash_or_a_remark() -> None:
 def test_setup_installs_nothing_but_the_lock() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     installs = [line for line in makefile.splitlines() if "pip install" in line or line.startswith("\t$(PIP)")]
+    assert installs
     for line in installs:
         assert "--require-hashes" in line or "--no-build-isolation -e ." in line or line.startswith("PIP "), line
 

@@ -27,6 +27,7 @@ from tokencapital.core.errors import InputError, SettingsError
 from tokencapital.meter.prices import PriceBook
 from tokencapital.models.wordllama import WordLlamaEmbedder
 from tokencapital.record.imports.told import Skip
+from tokencapital.serve.rules import CaseFrom, Rule
 from tokencapital.serve.rules_sorting import Rules
 from tokencapital.stats.distributions import binomial_tail
 
@@ -211,4 +212,13 @@ def test_the_judgments_needed_are_the_fewest_that_suffice() -> None:
 
 def test_rules_survive_being_written(tmp_path: Path) -> None:
     assert tomllib.loads(write_rules([])) == {}
-    assert Settings().rules == ()
+    rules = (
+        Rule(
+            capability="letters", prompt_like='you answer "letters"*', case=CaseFrom.TEMPLATE,
+            template="Answer: {message}\n\\end",
+        ),
+        Rule(capability="trips", tools=("book", "pay"), application="desk"),
+    )  # fmt: skip
+    written = tmp_path / "tokencapital.toml"
+    written.write_text(write_rules(rules), "utf-8")
+    assert load_settings(written).rules == rules

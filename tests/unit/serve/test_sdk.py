@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -383,6 +382,7 @@ def test_spans_go_to_a_house_over_http_with_the_key() -> None:
         (got,) = house.received
         assert (got.method, got.path) == ("POST", "/v1/traces")
         assert (got.header("content-type"), got.header("content-encoding")) == ("application/x-protobuf", "gzip")
+        assert got.header("authorization") == "Bearer tcap_x"
     with pytest.raises(ValueError, match="no address"):
         connect("file:///etc/passwd")
 
@@ -395,9 +395,13 @@ def test_the_package_gives_what_applications_use() -> None:
 
 
 def test_the_environment_says_where_the_house_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TCAP_URL", "http://127.0.0.1:1/")
-    monkeypatch.setenv("TCAP_KEY", "tcap_y")
-    assert os.environ["TCAP_KEY"]
-    sender = connect(settings=SendingSettings(timeout_s=0.1))
-    assert sender.counts.waiting == 0
-    disconnect()
+    with ScriptedUpstream(Scripted(pieces=(b"",))) as house:
+        monkeypatch.setenv("TCAP_URL", house.url)
+        monkeypatch.setenv("TCAP_KEY", "tcap_y")
+        connect(settings=QUICK)
+        with trace("step"):
+            pass
+        assert flush()
+        disconnect()
+        (got,) = house.received
+        assert (got.path, got.header("authorization")) == ("/v1/traces", "Bearer tcap_y")
