@@ -33,6 +33,7 @@ from tokencapital.store.draws import count_drawn
 from tokencapital.store.durability import settle
 from tokencapital.store.outcomes import outcomes_for
 from tokencapital.store.steps import steps_of, trajectory_named
+from tokencapital.testing.waiting import wait_until
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 CLOCK = RecordedClock(NOW)
@@ -214,8 +215,12 @@ def test_while_the_store_is_away_the_drain_waits_and_says_why(store: Store, spoo
     stop = threading.Event()
     thread = threading.Thread(target=drain.run, args=(stop, 5.0))
     thread.start()
-    while (report := read_report(spool.root)) is None or report.away is None:
-        pass
+
+    def told() -> bool:
+        report = read_report(spool.root)
+        return report is not None and report.away is not None
+
+    assert wait_until(told)
     assert depth(spool.root).frames == 1
     there.set()
     stop.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tokencapital.app.settings import load_settings
 from tokencapital.store.database import Store
 from tokencapital.testing.served import Load, answering_house, missing, provider
 from tokencapital.testing.upstream import ScriptedUpstream
+from tokencapital.testing.waiting import wait_until
 
 NOTHING = {"answers": 0, "outcomes": 0, "judgments": 0, "spans": 0}
 _PATIENCE_S = 20.0
@@ -27,10 +27,8 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 def wait_for(load: Load, more: int) -> None:
     """So many more things were acknowledged when this returns."""
-    wanted, until = load.told.count + more, time.monotonic() + _PATIENCE_S
-    while load.told.count < wanted and time.monotonic() < until:
-        time.sleep(0.02)
-    assert load.told.count >= wanted
+    wanted = load.told.count + more
+    assert wait_until(lambda: load.told.count >= wanted, _PATIENCE_S)
 
 
 def test_nothing_acknowledged_is_lost_by_killing_the_drain_or_the_server(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from tokencapital.serve.provider_settings import ProviderSettings
 from tokencapital.store.steps import steps_of, trajectory_named
 from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import Scripted, ScriptedUpstream
+from tokencapital.testing.waiting import wait_until
 
 ANSWER = {
     "id": "chatcmpl-1",
@@ -58,13 +58,10 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 def kept(platform: Platform, trajectory: str) -> Any:
     """The steps of a trajectory when it is in the store."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        found = trajectory_named(platform.store, trajectory)
-        if found is not None:
-            return steps_of(platform.store, [found])[found]
-        time.sleep(0.02)
-    raise AssertionError("nothing came into the store")
+    assert wait_until(lambda: trajectory_named(platform.store, trajectory) is not None), "nothing came into the store"
+    found = trajectory_named(platform.store, trajectory)
+    assert found is not None
+    return steps_of(platform.store, [found])[found]
 
 
 def test_a_call_becomes_a_trajectory_without_a_change_of_the_app(tmp_path: Path, upstream: ScriptedUpstream) -> None:

@@ -24,6 +24,7 @@ from tokencapital.app.hardening import Bounds, RequestSettings
 from tokencapital.app.hardening_protocol import server_options
 from tokencapital.serve.counts import RequestCounts
 from tokencapital.serve.gateway import refuse
+from tokencapital.testing.waiting import wait_until
 
 SETTINGS = RequestSettings(
     body_mib=1, bodies_mib=2, head_kib=16, head_s=1.0, body_s=2.0, pause_s=1.0, unread_s=1.0, connections=20
@@ -100,8 +101,7 @@ def served() -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
-    while not server.started:
-        sleep(0.01)
+    assert wait_until(lambda: server.started)
     yield Served(listener.getsockname()[1], counts)
     server.should_exit = server.force_exit = True
     thread.join(10)
@@ -134,15 +134,10 @@ def test_bodies_together_have_a_bound(served: Served) -> None:
     with served.connect() as first, served.connect() as second:
         for one in (first, second):
             one.sendall(post(1 << 20, part))
-        until = monotonic() + 3
-        while served.counts.body_bytes < 2 * len(part) and monotonic() < until:
-            sleep(0.01)
+        wait_until(lambda: served.counts.body_bytes >= 2 * len(part), 3.0)
         heard, _ = served.say(post(len(part), part))
         assert b" 429 " in heard.splitlines()[0]
-    until = monotonic() + 3
-    while served.counts.body_bytes and monotonic() < until:
-        sleep(0.01)
-    assert served.counts.body_bytes == 0
+    assert wait_until(lambda: served.counts.body_bytes == 0, 3.0)
 
 
 REFUSED = [
@@ -193,9 +188,7 @@ def test_who_does_not_read_is_hung_up_on(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n")
         before = served.counts.turned_away["unread"]
-        until = monotonic() + SETTINGS.unread_s + SLACK_S
-        while served.counts.turned_away["unread"] == before and monotonic() < until:
-            sleep(0.05)
+        wait_until(lambda: served.counts.turned_away["unread"] > before, SETTINGS.unread_s + SLACK_S)
         assert served.counts.turned_away["unread"] == before + 1
 
 

@@ -30,6 +30,7 @@ from tokencapital.serve.relay import Relay, RelayParts
 from tokencapital.serve.relay_ports import Asked, Reply, Sorted
 from tokencapital.testing.servers import served
 from tokencapital.testing.upstream import EVENT_STREAM, Received, Script, Scripted, ScriptedUpstream, stream
+from tokencapital.testing.waiting import wait_until
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 ASKED = {"model": "gpt-5", "messages": [{"role": "user", "content": "é"}], "unknown": [1.50, {"b": None}]}
@@ -53,9 +54,7 @@ class Shelf:
         self.at.append(time.monotonic())
 
     def wait(self, count: int = 1) -> list[Call]:
-        until = time.monotonic() + 5
-        while len(self.calls) < count and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: len(self.calls) >= count, 5.0)
         return self.calls
 
 
@@ -264,9 +263,7 @@ def test_callers_that_hang_up_end_the_call_of_the_provider() -> None:
         assert call.response.startswith(b"data: 1\n\n")
         assert len(call.response) < 400 * 9
         assert house.relay.counts.disconnected == 1
-        until = time.monotonic() + 3
-        while not house.upstream.hung_up and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: house.upstream.hung_up > 0, 3.0)
         assert house.upstream.hung_up == 1
 
 
@@ -555,8 +552,7 @@ def test_callers_that_hang_up_in_line_are_not_passed_on() -> None:
     with opened(Scripted(first_s=0.6), {"concurrency": 1}) as house:
         first = threading.Thread(target=house.post)
         first.start()
-        while not house.upstream.received:
-            time.sleep(0.01)
+        assert wait_until(lambda: bool(house.upstream.received))
         with pytest.raises(httpx.TimeoutException):
             house.post(timeout=0.15)
         first.join()

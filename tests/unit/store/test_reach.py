@@ -10,6 +10,7 @@ import pytest
 
 from tokencapital.core.errors import StoreUnavailable
 from tokencapital.store.reach import Reach
+from tokencapital.testing.waiting import wait_until
 
 AWAY = StoreUnavailable("the database server cannot be reached")
 
@@ -51,8 +52,5 @@ def test_a_loop_never_tries_itself_and_goes_on_once_a_thread_has_found_the_store
 
     asyncio.run(ask())
     assert found.wait(5.0)
-    until = time.monotonic() + 5.0
-    while reach.age_s is not None and time.monotonic() < until:
-        time.sleep(0.01)
-    assert reach.age_s is None
+    assert wait_until(lambda: reach.age_s is None, 5.0)
     reach.close()
