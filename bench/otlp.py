@@ -33,8 +33,10 @@ import msgspec
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tokencapital.core.case import Json
 from tokencapital.testing.peers import peer_program
 from tokencapital.testing.servers import Program, answers, family, free_port, running
+from tokencapital.testing.spans import put
 
 SPANS_PER_BATCH = 512
 _SPANS_PER_TRACE = 4
@@ -50,24 +52,13 @@ def _words(random_: random.Random, count: int) -> str:
     return " ".join(random_.choices(_WORDS, k=count))
 
 
-def _put(span: Any, **attributes: Any) -> None:
-    for name, value in attributes.items():
-        one = span.attributes.add()
-        one.key = name.replace("__", ".")
-        if isinstance(value, int):
-            one.value.int_value = value
-        elif isinstance(value, float):
-            one.value.double_value = value
-        else:
-            one.value.string_value = value
-
-
 def make_batch(seed: int, spans: int = SPANS_PER_BATCH) -> bytes:
     """One batch as an exporter sends it: a pure function of the seed but for the time, which is now."""
     random_ = random.Random(seed)
     batch = ExportTraceServiceRequest()
     resource = batch.resource_spans.add()
-    _put(resource.resource, service__name="support-desk", telemetry__sdk__name="opentelemetry", process__pid=4711)
+    told = {"service.name": "support-desk", "telemetry.sdk.name": "opentelemetry", "process.pid": 4711}
+    put(resource.resource.attributes, told)
     scope = resource.scope_spans.add()
     scope.scope.name, scope.scope.version = "opentelemetry.instrumentation.openai_v2", "2.4b0"
     for _ in range(spans // _SPANS_PER_TRACE):
@@ -92,19 +83,28 @@ def _add_trace(scope: Any, random_: random.Random) -> None:
         span.end_time_unix_nano = start + (number + 1) * 500_000_000
         span.status.code = 1
         operation = name.split()[0]
-        _put(span, gen_ai__operation__name=operation, gen_ai__provider__name="openai", gen_ai__conversation__id="c-1")
+        told = {"gen_ai.operation.name": operation, "gen_ai.provider.name": "openai", "gen_ai.conversation.id": "c-1"}
+        put(span.attributes, {**told, **_told_of(operation, name.split()[1], random_)})
         if operation == "chat":
-            _put(span, gen_ai__request__model=name.split()[1], gen_ai__response__model=f"{name.split()[1]}-2024-07-18")
-            _put(span, gen_ai__response__id=f"chatcmpl-{random_.getrandbits(64):x}", gen_ai__request__temperature=0.2)
-            _put(span, gen_ai__usage__input_tokens=random_.randint(90, 400), gen_ai__usage__output_tokens=57)
-            _put(span, gen_ai__input__messages=json.dumps(asked), gen_ai__output__messages=json.dumps(said))
-        elif operation == "execute_tool":
-            _put(span, gen_ai__tool__name="find_order", gen_ai__tool__call__id="call_1")
-            _put(
-                span, gen_ai__tool__call__arguments='{"order": "A-17"}', gen_ai__tool__call__result=_words(random_, 30)
+            put(
+                span.attributes,
+                {"gen_ai.input.messages": json.dumps(asked), "gen_ai.output.messages": json.dumps(said)},
             )
-        else:
-            _put(span, gen_ai__agent__name="desk", server__address="127.0.0.1", server__port=8080)
+
+
+def _told_of(operation: str, name: str, random_: random.Random) -> dict[str, Json]:
+    if operation == "chat":
+        return {
+            "gen_ai.request.model": name, "gen_ai.response.model": f"{name}-2024-07-18",
+            "gen_ai.response.id": f"chatcmpl-{random_.getrandbits(64):x}", "gen_ai.request.temperature": 0.2,
+            "gen_ai.usage.input_tokens": random_.randint(90, 400), "gen_ai.usage.output_tokens": 57,
+        }  # fmt: skip
+    if operation == "execute_tool":
+        return {
+            "gen_ai.tool.name": "find_order", "gen_ai.tool.call.id": "call_1",
+            "gen_ai.tool.call.arguments": '{"order": "A-17"}', "gen_ai.tool.call.result": _words(random_, 30),
+        }  # fmt: skip
+    return {"gen_ai.agent.name": "desk", "server.address": "127.0.0.1", "server.port": 8080}
 
 
 class Server(Struct, frozen=True, kw_only=True):

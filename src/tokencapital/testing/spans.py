@@ -42,7 +42,7 @@ def batch_of(spans: Iterable[ScriptedSpan], resource: Mapping[str, Json] | None 
 
     batch = ExportTraceServiceRequest()
     told = batch.resource_spans.add()
-    _put(told.resource.attributes, {"service.name": "desk"} if resource is None else resource)
+    put(told.resource.attributes, {"service.name": "desk"} if resource is None else resource)
     scope = told.scope_spans.add()
     scope.scope.name = "tests"
     for one in spans:
@@ -58,14 +58,15 @@ def _add(span: Any, one: ScriptedSpan) -> None:
     span.start_time_unix_nano = nanoseconds(begins)
     span.end_time_unix_nano = nanoseconds(begins + timedelta(seconds=one.lasts_s))
     span.status.code = {None: 0, False: 1, True: 2}[one.failed]
-    _put(span.attributes, one.attributes)
+    put(span.attributes, one.attributes)
     for name, attributes in one.events:
         event = span.events.add()
         event.name = name
-        _put(event.attributes, attributes)
+        put(event.attributes, attributes)
 
 
-def _put(into: Any, attributes: Mapping[str, Json]) -> None:
+def put(into: Any, attributes: Mapping[str, Json]) -> None:
+    """The attributes stand among those of a span, an event or a resource."""
     for name, value in attributes.items():
         one = into.add()
         one.key = name
@@ -86,4 +87,4 @@ def _set(into: Any, value: Json) -> None:
             for one in value:
                 _set(into.array_value.values.add(), one)
         case dict():
-            _put(into.kvlist_value.values, value)
+            put(into.kvlist_value.values, value)
