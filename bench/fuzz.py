@@ -14,13 +14,12 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tokencapital.testing.fuzz_client import FuzzClient, as_figures, hold_slowly, leaks_in
+from tokencapital.testing.fuzz_client import FuzzClient, as_figures, leaks_in
 from tokencapital.testing.fuzz_house import ANSWER, SECRETS, FuzzHouse
 from tokencapital.testing.fuzz_requests import Fuzzed, fuzzed
 from tokencapital.testing.upstream import ScriptedUpstream
@@ -55,7 +54,8 @@ def main() -> None:
 def measure(house: FuzzHouse, asked: argparse.Namespace) -> dict[str, Any]:
     """What the house did with the requests."""
     began, client, memory = time.monotonic(), FuzzClient(house.port, SECRETS, asked.at_once), _Memory(house)
-    hung_up = asyncio.run(_send(house, client, memory, asked))
+    requests = _watched(fuzzed(asked.seed, asked.requests, asked.most_mib), asked.requests, memory)
+    hung_up = asyncio.run(client.send_beside_slow(requests, _SLOW))
     time.sleep(_SETTLE_S)
     log = house.log()
     lines = [line for line in log.splitlines() if line.startswith(b"{")]
@@ -89,20 +89,11 @@ def measure(house: FuzzHouse, asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-async def _send(house: FuzzHouse, client: FuzzClient, memory: _Memory, asked: argparse.Namespace) -> int:
-    until = asyncio.Event()
-    slow = asyncio.create_task(hold_slowly(house.port, _SLOW, until))
-    await client.send_all(_watched(fuzzed(asked.seed, asked.requests, asked.most_mib), asked.requests, memory))
-    until.set()
-    return await slow
-
-
 class _Memory:
     """Resident memory of the house over the run, read at rest between the tenths of it."""
 
     def __init__(self, house: FuzzHouse) -> None:
         self._house = house
-        self._lock = threading.Lock()
         self.begin_mb = house.rss_mb()
         self.seen_mb: list[float] = []
 

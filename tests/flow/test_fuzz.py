@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from tokencapital.testing.fuzz_client import FuzzClient, as_figures, hold_slowly, leaks_in
+from tokencapital.testing.fuzz_client import FuzzClient, as_figures, leaks_in
 from tokencapital.testing.fuzz_house import ANSWER, SECRETS, FuzzHouse
 from tokencapital.testing.fuzz_requests import fuzzed
 from tokencapital.testing.upstream import ScriptedUpstream
@@ -15,18 +15,10 @@ REQUESTS, MOST_MIB, SLOW = 600, 8, 10
 SEED = 4
 
 
-async def send(house: FuzzHouse, client: FuzzClient) -> None:
-    until = asyncio.Event()
-    slow = asyncio.create_task(hold_slowly(house.port, SLOW, until))
-    await client.send_all(fuzzed(SEED, REQUESTS, MOST_MIB))
-    until.set()
-    await slow
-
-
 def test_what_nobody_should_send_is_answered_or_closed_and_tells_no_secret(tmp_path: Path) -> None:
     with ScriptedUpstream(ANSWER, keeps=False) as upstream, FuzzHouse(tmp_path, upstream.url) as house:
         client = FuzzClient(house.port, SECRETS, patience_s=20.0)
-        asyncio.run(send(house, client))
+        asyncio.run(client.send_beside_slow(fuzzed(SEED, REQUESTS, MOST_MIB), SLOW))
         figures = as_figures(client.verdict)
         assert client.verdict.failures == 0, figures["examples"]
         assert client.verdict.sent == REQUESTS

@@ -20,7 +20,10 @@ _DRIP_S = 0.02
 
 
 class Verdict(Struct):
-    """What became of the requests: statuses by kind, and what must never be: errors of ours, hangs, secrets."""
+    """What became of the requests: statuses by kind, and what must never be: errors of ours, hangs, secrets.
+
+    `errors` are the first of them; `statuses` counts all.
+    """
 
     sent: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
@@ -59,6 +62,14 @@ class FuzzClient:
             task.add_done_callback(lambda _: self._room.release())
         if tasks:
             await asyncio.gather(*tasks)
+
+    async def send_beside_slow(self, requests: Iterable[Fuzzed], slow: int) -> int:
+        """All are sent while so many slow clients hold on; returns how many of these were hung up on."""
+        until = asyncio.Event()
+        holding = asyncio.create_task(hold_slowly(self._port, slow, until))
+        await self.send_all(requests)
+        until.set()
+        return await holding
 
     async def _send(self, one: Fuzzed) -> None:
         began = monotonic()
@@ -151,10 +162,11 @@ def leaks_in(text: bytes, secrets: Iterable[str]) -> list[str]:
 
 def as_figures(verdict: Verdict) -> Mapping[str, object]:
     """The verdict as numbers, with examples of what must never be."""
+    errors = sum(many for status, many in verdict.statuses.items() if status.startswith("5"))
     return {
         "requests": verdict.sent, "statuses": dict(sorted(verdict.statuses.items())), "kinds": dict(verdict.kinds),
         "closed_without_an_answer": verdict.closed, "slowest_s": round(verdict.slowest_s, 2),
-        "server_errors": len(verdict.errors), "hangs": len(verdict.hangs), "leaks": len(verdict.leaks),
+        "server_errors": errors, "hangs": len(verdict.hangs), "leaks": len(verdict.leaks),
         "split_answers": len(verdict.split),
         "examples": [*verdict.errors[:5], *verdict.hangs[:5], *verdict.leaks[:5], *verdict.split[:5]],
     }  # fmt: skip
