@@ -42,7 +42,8 @@ from tokencapital.core.errors import TokenCapitalError
 from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
 from tokencapital.record.spool import SpoolSettings
-from tokencapital.serve.gateway import GROUP, KEY, UNSURE, refuse
+from tokencapital.serve.gateway import UNSURE, refuse
+from tokencapital.serve.relay_wire import GROUP, KEY
 from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
 from tokencapital.serve.rules import Rule
 
