@@ -43,8 +43,8 @@ from tokencapital.meter.assumptions import Assumptions
 from tokencapital.meter.prices import Price
 from tokencapital.record.spool import SpoolSettings
 from tokencapital.serve.gateway import UNSURE, refuse
-from tokencapital.serve.relay_wire import GROUP, KEY
 from tokencapital.serve.provider_settings import ProviderSettings, RelaySettings
+from tokencapital.serve.relay_wire import GROUP, KEY
 from tokencapital.serve.rules import Rule
 
 REFERENCE = Path(__file__).parent / "reference"
